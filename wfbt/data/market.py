@@ -1,0 +1,211 @@
+"""What a market is: bars, funding, mark prices, per symbol, validated once and read-only ever after."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from wfbt.errors import DataError
+
+I8 = npt.NDArray[np.int64]
+F8 = npt.NDArray[np.float64]
+
+SECOND = 1_000_000_000
+MINUTE = 60 * SECOND
+HOUR = 3600 * SECOND
+DAY = 24 * HOUR
+
+
+def _read_only(array: npt.ArrayLike, dtype: Any) -> Any:
+    out = np.ascontiguousarray(array, dtype=dtype)
+    if out is array or out.base is not None:
+        out = out.copy()
+    out.flags.writeable = False
+    return out
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Bars:
+    """OHLCV of one symbol.  A bar is known at its close.
+
+    Attributes
+    ----------
+    symbol : str
+    period : int
+        ns between the opens of neighbouring bars.
+    open_ts : (T,) int64
+        ns UTC, strictly increasing.
+    open, high, low, close, volume : (T,) float64
+        Quote per unit; volume in units, ≥ 0.  0 < low ≤ min(open, close) ≤ max(open, close) ≤ high.
+    """
+
+    symbol: str
+    period: int
+    open_ts: I8
+    open: F8
+    high: F8
+    low: F8
+    close: F8
+    volume: F8
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "open_ts", _read_only(self.open_ts, np.int64))
+        for name in ("open", "high", "low", "close", "volume"):
+            object.__setattr__(self, name, _read_only(getattr(self, name), np.float64))
+            if getattr(self, name).shape != self.open_ts.shape:
+                raise DataError(f"{self.symbol}: {name} has {len(getattr(self, name))} rows, ts {len(self.open_ts)}")
+        if self.period <= 0:
+            raise DataError(f"{self.symbol}: the bar period must be > 0 ns, was {self.period}")
+        steps = np.diff(self.open_ts)
+        if (bad := np.flatnonzero(steps < self.period)).size:
+            raise DataError(f"{self.symbol}: row {bad[0] + 1} opens before row {bad[0]} has closed")
+        body_low, body_high = np.minimum(self.open, self.close), np.maximum(self.open, self.close)
+        # Written so that a NaN fails it.
+        sound = (self.low > 0) & (self.low <= body_low) & (body_high <= self.high) & (self.volume >= 0)
+        sound &= np.isfinite(self.high) & np.isfinite(self.volume)
+        if (bad := np.flatnonzero(~sound)).size:
+            raise DataError(
+                f"{self.symbol}: row {bad[0]} breaks 0 < low <= open, close <= high, volume >= 0; run wfbt data check"
+            )
+
+    @property
+    def close_ts(self) -> I8:
+        """(T,) int64: when each bar is known."""
+        return self.open_ts + self.period
+
+    def __len__(self) -> int:
+        return len(self.open_ts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Funding:
+    """Funding settlements of one perpetual.
+
+    Attributes
+    ----------
+    ts : (K,) int64
+        Settlement, ns UTC, strictly increasing; the rate is known from then on.
+    rate : (K,) float64
+        Fraction of notional.  Positive: longs pay shorts.
+    mark : (K,) float64
+        Mark price at settlement, NaN where unknown.
+    snapped : int
+        How many stamps were moved to a round minute on reading.
+    """
+
+    ts: I8
+    rate: F8
+    mark: F8
+    snapped: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "ts", _read_only(self.ts, np.int64))
+        object.__setattr__(self, "rate", _read_only(self.rate, np.float64))
+        object.__setattr__(self, "mark", _read_only(self.mark, np.float64))
+        if not self.ts.shape == self.rate.shape == self.mark.shape:
+            raise DataError("funding: ts, rate and mark differ in length")
+        if (bad := np.flatnonzero(np.diff(self.ts) <= 0)).size:
+            raise DataError(f"funding: ts not increasing at row {bad[0] + 1}")
+        if (bad := np.flatnonzero(~np.isfinite(self.rate))).size:
+            raise DataError(f"funding: rate is not a number at row {bad[0]}")
+        if (bad := np.flatnonzero(self.mark <= 0)).size:
+            raise DataError(f"funding: mark price must be > 0 at row {bad[0]}")
+
+    def __len__(self) -> int:
+        return len(self.ts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contract:
+    """What one unit is.  `tick` and `lot` 0 mean no grid; an inverse contract is quoted in USD and settled in the coin."""
+
+    tick: float = 0.0
+    lot: float = 0.0
+    multiplier: float = 1.0
+    inverse: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("tick", "lot"):
+            if not getattr(self, name) >= 0 or not np.isfinite(getattr(self, name)):
+                raise DataError(f"contract.{name} must be >= 0, was {getattr(self, name)}")
+        if not (self.multiplier > 0 and np.isfinite(self.multiplier)):
+            raise DataError(f"contract.multiplier must be > 0, was {self.multiplier}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Instrument:
+    """Everything known of one symbol.
+
+    Attributes
+    ----------
+    impact : float or None
+        The symbol's own temporary impact coefficient; the permanent one is half of it.  None: the venue's default.
+    adv : float or None
+        Volume over the impact horizon in units, where the bars' volume is not in units.
+    volume : str
+        "units" or "none": whether the bars' volume counts units of the asset.
+    """
+
+    bars: Bars
+    funding: Funding | None = None
+    mark: Bars | None = None
+    execution_bars: Bars | None = None
+    contract: Contract = field(default_factory=Contract)
+    impact: float | None = None
+    volume: str = "units"
+    adv: float | None = None
+
+    @property
+    def symbol(self) -> str:
+        return self.bars.symbol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Market:
+    """Instruments that one account trades.
+
+    Attributes
+    ----------
+    instruments : tuple of Instrument
+        In the order of the strategy file; all bars of one period.
+    digest : str
+        sha256 over the content of all of it (symbols, times, values, contracts), independent of how it is stored.
+    findings : tuple
+        What the quality check said of the accepted data (warnings), in reading order.
+    notes : tuple of str
+        What was repaired, snapped or assumed: it goes into the manifest.
+    """
+
+    instruments: tuple[Instrument, ...]
+    digest: str
+    findings: tuple[Any, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.instruments:
+            raise DataError("a market needs at least one symbol")
+        periods = {i.bars.period for i in self.instruments}
+        if len(periods) > 1:
+            raise DataError(
+                "all symbols of one account need bars of one period; found "
+                + ", ".join(f"{i.symbol} {i.bars.period / MINUTE:g}m" for i in self.instruments)
+            )
+        if len({i.symbol for i in self.instruments}) != len(self.instruments):
+            raise DataError("a symbol is named twice")
+        if len({i.contract.inverse for i in self.instruments}) > 1:
+            raise DataError("linear and inverse contracts settle in different currencies and cannot share an account")
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        return tuple(i.symbol for i in self.instruments)
+
+    @property
+    def period(self) -> int:
+        return self.instruments[0].bars.period
+
+    def by_symbol(self) -> Mapping[str, Instrument]:
+        return {i.symbol: i for i in self.instruments}

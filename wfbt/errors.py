@@ -1,0 +1,40 @@
+"""What wfbt refuses, and how it says so.
+
+A message names the thing, the rule and the value, in words the user typed, and what to do next.
+"""
+
+
+class WfbtError(Exception):
+    """Anything wfbt reports in one line instead of a traceback."""
+
+    exit_code = 70
+
+
+class ConfigError(WfbtError):
+    """A strategy file, an option or an argument that cannot be meant."""
+
+    exit_code = 2
+
+
+class PolicyError(WfbtError):
+    """A policy that cannot be loaded, or that returned something that is no intent."""
+
+    exit_code = 2
+
+
+class LedgerError(WfbtError):
+    """A ledger that does not add up."""
+
+    exit_code = 70
+
+
+class RefusedError(WfbtError):
+    """Work that would break a promise: a leak, an artefact or a provenance that does not match."""
+
+    exit_code = 3
+
+
+class DataError(WfbtError):
+    """Market data that break a rule."""
+
+    exit_code = 5

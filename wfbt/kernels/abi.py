@@ -1,0 +1,164 @@
+"""What crosses into compiled code: record dtypes, integer codes and packed parameters.
+
+T rows, A assets, L lanes, N fills, K funding payments.  Two-dimensional market arrays are (T, A), C-contiguous, so that
+the loop (time outside, assets inside) walks them in order.
+"""
+
+from enum import IntEnum
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Reason(IntEnum):
+    """Why a fill happened."""
+
+    TARGET = 0
+    BAND = 1
+    STOP = 2
+    TRAIL = 3
+    TAKE = 4
+    TIME = 5
+    LIQUIDATION = 6
+    BREAKER = 7
+
+
+class Liquidity(IntEnum):
+    """Which side of the book a fill was on."""
+
+    TAKER = 0
+    MAKER = 1
+    VENUE = 2  # a liquidation: neither spread nor trading fee
+
+
+class Size(IntEnum):
+    """What an intent's `size` is a multiple of."""
+
+    EQUITY = 0
+    NOTIONAL = 1
+
+
+class Status(IntEnum):
+    """How a lane ended."""
+
+    DONE = 0
+    HALTED = 1  # equity reached zero
+    FILLS_FULL = 2  # more fills than slots: allocate more and run again
+    FUNDING_FULL = 3
+
+
+INTENT = np.dtype(
+    [
+        ("row", np.int64),
+        ("asset", np.int64),
+        ("size", np.float64),
+        ("stop", np.float64),
+        ("take", np.float64),
+        ("trail", np.float64),
+    ],
+    align=True,
+)
+
+STAMP = np.dtype(
+    [("ts", np.int64), ("row", np.int64), ("asset", np.int64), ("rate", np.float64), ("mark", np.float64)], align=True
+)
+"""A funding settlement: sorted by (row, asset, ts); `mark` is never NaN."""
+
+FILL = np.dtype(
+    [
+        ("order", np.int64),  # running number of the order in its lane
+        ("parent", np.int64),  # the order it is a child of; its own number when it has none
+        ("asset", np.int32),
+        ("liquidity", np.int8),
+        ("reason", np.int8),
+        ("ts", np.int64),
+        ("row", np.int64),
+        ("qty", np.float64),
+        ("price", np.float64),
+        ("reference", np.float64),
+        ("arrival", np.float64),
+        ("fee", np.float64),
+        ("spread", np.float64),
+        ("impact", np.float64),
+    ],
+    align=True,
+)
+
+PAYMENT = np.dtype(
+    [
+        ("ts", np.int64),
+        ("row", np.int64),
+        ("asset", np.int64),
+        ("position", np.float64),
+        ("rate", np.float64),
+        ("mark", np.float64),
+        ("paid", np.float64),  # positive: the account paid
+    ],
+    align=True,
+)
+
+ASSET = np.dtype(
+    [
+        ("multiplier", np.float64),
+        ("inverse", np.float64),  # 1.0 inverse, 0.0 linear
+        ("tick", np.float64),  # 0: no grid
+        ("lot", np.float64),  # 0: no grid
+        ("temporary", np.float64),
+        ("permanent", np.float64),
+        ("maintenance", np.float64),
+    ],
+    align=True,
+)
+
+LANE = np.dtype(
+    [("start", np.int64), ("stop", np.int64), ("first", np.int64), ("last", np.int64)],
+    align=True,
+)
+"""Rows [start, stop) of the market and intents [first, last) of the sheet that one lane replays."""
+
+TALLY = np.dtype(
+    [
+        ("status", np.int64),
+        ("fills", np.int64),
+        ("payments", np.int64),
+        ("trips", np.int64),
+        ("wins", np.int64),
+        ("rows_held", np.int64),
+        ("equity", np.float64),
+        ("max_drawdown", np.float64),
+        ("won", np.float64),
+        ("lost", np.float64),
+        ("fees", np.float64),
+        ("spread", np.float64),
+        ("impact", np.float64),
+        ("funding", np.float64),
+        ("liquidation", np.float64),
+        ("shortfall", np.float64),
+        ("traded", np.float64),
+        ("breakers", np.int64),
+    ],
+    align=True,
+)
+"""What a lane sums up while it runs; enough for a screen without keeping any curve."""
+
+
+class Rules(NamedTuple):
+    """Account, costs, sizing, exits and limits of one replay.  Fractions, never bps; off is inf or NaN as said."""
+
+    cash: float
+    leverage: float  # the smaller of the venue's and the trader's
+    liquidation_fee: float
+    maker: float
+    taker: float
+    half_spread: float
+    horizon: float  # ns of the impact horizon
+    adverse: float
+    size: int  # Size
+    at_fill: bool
+    max_position: float  # inf: off
+    band: float  # inf: off
+    time_exit: int  # ns; 0: off
+    daily_loss: float  # inf: off
+    drawdown: float  # inf: off
+    losses: int  # 0: off
+    cool_down: int  # ns
