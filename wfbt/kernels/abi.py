@@ -162,3 +162,27 @@ class Rules(NamedTuple):
     drawdown: float  # inf: off
     losses: int  # 0: off
     cool_down: int  # ns
+
+
+class Tape(NamedTuple):
+    """The market as the kernel walks it.  Every array is C-contiguous and read-only.
+
+    Prices are quote per unit, NaN in `open` … `close` where an asset has no bar; times int64 ns UTC.
+    """
+
+    open_ts: np.ndarray  # (T,) i8
+    close_ts: np.ndarray  # (T,) i8
+    decision: np.ndarray  # (T,) bool: may an intent be decided at this row's close
+    day_end: np.ndarray  # (T,) bool: the next row closes in another UTC day (a midnight close belongs to the day before)
+    open: np.ndarray  # (T, A) f8
+    high: np.ndarray
+    low: np.ndarray
+    close: np.ndarray
+    mark_open: np.ndarray  # (T, A) f8, equal to the bar where no mark is known, the last mark where the asset is missing
+    mark_high: np.ndarray
+    mark_low: np.ndarray
+    mark_close: np.ndarray
+    sigma: np.ndarray  # (T, A) f8, known at the row's close, NaN unknown
+    volume: np.ndarray  # (T, A) f8, likewise
+    arrive: np.ndarray  # (T, A) i8: when an order decided at this row's close is live; ≥ close_ts
+    gauss: np.ndarray  # (T, A) f8: standard normal draw of the decision
