@@ -186,3 +186,58 @@ class Tape(NamedTuple):
     volume: np.ndarray  # (T, A) f8, likewise
     arrive: np.ndarray  # (T, A) i8: when an order decided at this row's close is live; ≥ close_ts
     gauss: np.ndarray  # (T, A) f8: standard normal draw of the decision
+
+
+STATE = np.dtype(
+    [
+        ("position", np.float64),
+        ("entry", np.float64),  # average fill price
+        ("stop", np.float64),  # distances in force, NaN none
+        ("take", np.float64),
+        ("trail", np.float64),
+        ("extreme", np.float64),  # best price since the trail began
+        ("trip", np.float64),  # running profit of the round trip
+        ("wanted", np.float64),  # size of the last accepted target, NaN after an exit
+        ("anchor", np.float64),  # price from which this bar's path is judged
+        ("held", np.float64),  # size of a target waiting for permission, NaN none
+        ("held_stop", np.float64),
+        ("held_take", np.float64),
+        ("held_trail", np.float64),
+        ("deadline", np.int64),  # of the time exit
+        ("inside", np.int64),  # filled inside this bar
+        ("flatten", np.int64),  # a breaker closes it at its next open
+        ("flying", np.int64),  # orders decided and not live
+        ("working", np.int64),  # an order is live but the asset is missing
+    ],
+    align=True,
+)
+"""One asset of one lane."""
+
+ORDER = np.dtype(
+    [
+        ("number", np.int64),
+        ("row", np.int64),  # decided at its close
+        ("arrive", np.int64),
+        ("goal", np.float64),  # position to move to
+        ("size", np.float64),
+        ("stop", np.float64),
+        ("take", np.float64),
+        ("trail", np.float64),
+        ("rebalance", np.int64),  # keeps brackets, extreme and deadline
+    ],
+    align=True,
+)
+
+ACCOUNT = np.dtype(
+    [
+        ("cash", np.float64),
+        ("peak", np.float64),
+        ("trough", np.float64),  # lowest equity since the peak
+        ("day_equity", np.float64),
+        ("losses", np.int64),
+        ("cool_until", np.int64),
+        ("blocked_until", np.int64),
+        ("orders", np.int64),
+    ],
+    align=True,
+)

@@ -1,0 +1,158 @@
+"""Whose money it is and what he allows: account, sizing, exits and limits, in human units."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf, isfinite
+
+from wfbt.errors import ConfigError
+
+
+def _positive(name: str, value: float | None) -> None:
+    if value is not None and not (value > 0 and isfinite(value)):
+        raise ConfigError(f"{name} must be > 0, was {value}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """One margin account.
+
+    Attributes
+    ----------
+    cash : float
+        Opening balance, quote (coin for inverse contracts).
+    leverage : float
+        Most gross notional the venue allows, in multiples of equity.
+    margin : str
+        "cross": all equity stands behind all positions.
+    maintenance : float
+        Equity below this share of gross notional is liquidated.
+    liquidation_fee_bps : float
+        On the notional liquidated, from what is left.
+    """
+
+    cash: float = 100_000.0
+    leverage: float = 1.0
+    margin: str = "cross"
+    maintenance: float = 0.005
+    liquidation_fee_bps: float = 50.0
+
+    def __post_init__(self) -> None:
+        _positive("account.cash", self.cash)
+        _positive("account.leverage", self.leverage)
+        if self.margin != "cross":
+            raise ConfigError(f"account.margin: only cross is replayed by this version, was {self.margin!r}")
+        if not 0 <= self.maintenance < 1:
+            raise ConfigError(f"account.maintenance must lie in 0..1, was {self.maintenance}")
+        if not 0 <= self.liquidation_fee_bps < 10_000:
+            raise ConfigError(f"account.liquidation_fee_bps must lie in 0..10000, was {self.liquidation_fee_bps}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizing:
+    """How many units a target means.
+
+    Attributes
+    ----------
+    method : str
+        fraction: target × equity. risk: target × `risk` × equity / stop distance. volatility: target × `goal` / σ.
+        fixed: target × `notional`.
+    risk : float
+        Share of equity lost when the stop is hit.
+    goal : float
+        Annual volatility aimed at.
+    notional : float or None
+        Quote value of a target of 1.
+    max_position : float or None
+        Most |notional| of one symbol, in multiples of equity.
+    band : float or None
+        Rebalance when the held weight drifts further than this from the target's.
+    price : str
+        "decision": units are computed at the close of the decision. "fill": at the fill, after half spread and fee.
+    """
+
+    method: str = "fraction"
+    risk: float = 0.01
+    goal: float = 0.2
+    notional: float | None = None
+    max_position: float | None = None
+    band: float | None = None
+    price: str = "decision"
+
+    def __post_init__(self) -> None:
+        if self.method not in ("fraction", "risk", "volatility", "fixed"):
+            raise ConfigError(f"sizing.method: unknown {self.method!r}; use fraction, risk, volatility or fixed")
+        if self.price not in ("decision", "fill"):
+            raise ConfigError(f"sizing.price must be decision or fill, was {self.price!r}")
+        for name in ("risk", "goal", "notional", "max_position", "band"):
+            _positive(f"sizing.{name}", getattr(self, name))
+        if self.method == "fixed" and self.notional is None:
+            raise ConfigError("sizing.method fixed needs sizing.notional, the quote value of a target of 1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exits:
+    """Exits for a policy that names none of its own; distances from the average entry.
+
+    Attributes
+    ----------
+    atr : int
+        Bars of the average true range that scales the next three.
+    stop_atr, take_atr, trail_atr : float or None
+    stop_pct, take_pct : float or None
+        Fraction of the decision's close.  Where both kinds are given the nearer holds.
+    time : int or None
+        ns after the entry, then out at the next open.
+    """
+
+    atr: int = 14
+    stop_atr: float | None = None
+    take_atr: float | None = None
+    trail_atr: float | None = None
+    stop_pct: float | None = None
+    take_pct: float | None = None
+    time: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("atr", "stop_atr", "take_atr", "trail_atr", "stop_pct", "take_pct", "time"):
+            _positive(f"exits.{name}", getattr(self, name))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """When the account stops trading.
+
+    Attributes
+    ----------
+    max_daily_loss : float or None
+        Share of the equity at the last UTC midnight; flat until the next one.
+    max_drawdown : float or None
+        Share of the highest equity; flat for good.
+    losses : int or None
+        Losing round trips in a row after which nothing is entered for `cool_down` ns.
+    cool_down : int
+    max_leverage : float or None
+        The trader's own cap on gross notional, in multiples of equity.
+    """
+
+    max_daily_loss: float | None = None
+    max_drawdown: float | None = None
+    losses: int | None = None
+    cool_down: int = 0
+    max_leverage: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("max_daily_loss", "max_drawdown"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < 1:
+                raise ConfigError(f"limits.{name} must lie between 0 and 1, was {value}")
+        _positive("limits.max_leverage", self.max_leverage)
+        if self.losses is not None and self.losses < 1:
+            raise ConfigError(f"limits.cooldown.losses must be >= 1, was {self.losses}")
+        if self.cool_down < 0:
+            raise ConfigError(f"limits.cooldown must be >= 0 ns, was {self.cool_down}")
+
+
+def off(value: float | None) -> float:
+    """`value`, or the number that switches a cap off."""
+    return inf if value is None else float(value)

@@ -1,0 +1,191 @@
+"""Replay intents over a market and give back a ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from wfbt.data.market import Market
+from wfbt.engine.account import Account, Exits, Limits, Sizing, off
+from wfbt.engine.costs import BPS, Costs
+from wfbt.engine.intents import Lowering
+from wfbt.engine.latency import Latency
+from wfbt.engine.tape import Deck, lay_out
+from wfbt.errors import PolicyError
+from wfbt.kernels.abi import FILL, LANE, PAYMENT, TALLY, Rules, Size, Status
+from wfbt.ledger.ledger import Ledger
+from wfbt.policy.base import NAMES, Columns
+
+F8 = npt.NDArray[np.float64]
+MOST_FIRST_FILLS = 4_000_000
+
+
+def rules_of(
+    account: Account, costs: Costs, latency: Latency, sizing: Sizing, exits: Exits, limits: Limits, horizon: int
+) -> Rules:
+    """Everything the kernel needs besides the market, as fractions and ns."""
+    return Rules(
+        cash=float(account.cash),
+        leverage=float(min(account.leverage, off(limits.max_leverage))),
+        liquidation_fee=account.liquidation_fee_bps * BPS,
+        maker=costs.maker_bps * BPS,
+        taker=costs.taker_bps * BPS,
+        half_spread=costs.half_spread_bps * BPS,
+        horizon=float(horizon),
+        adverse=float(latency.adverse),
+        size=int(Size.NOTIONAL if sizing.method == "fixed" else Size.EQUITY),
+        at_fill=sizing.price == "fill",
+        max_position=off(sizing.max_position),
+        band=off(sizing.band),
+        time_exit=int(exits.time or 0),
+        daily_loss=off(limits.max_daily_loss),
+        drawdown=off(limits.max_drawdown),
+        losses=int(limits.losses or 0),
+        cool_down=int(limits.cool_down),
+    )
+
+
+def replay_ledger(deck: Deck, intents: npt.NDArray[np.void], rules: Rules, first: int = 0, last: int = 0) -> Ledger:
+    """Replay decision bars [first, last) of `deck` (0: to the end) as one account, keeping everything."""
+    from wfbt.kernels.bars import replay
+
+    last = last or len(deck.decisions)
+    start, stop = span(deck, first, last)
+    rows, assets = stop - start, len(deck.symbols)
+    lanes = np.zeros(1, LANE)
+    lanes["start"], lanes["stop"], lanes["last"] = start, stop, len(intents)
+    # Two rows at least: one row means "do not keep" to the kernel.
+    kept = max(rows, 2)
+    equity, cash, liquidation, shortfall = (np.zeros(kept) for _ in range(4))
+    position = np.zeros((kept, assets))
+    payments = np.zeros(max(1, len(deck.stamps)), PAYMENT)
+    daily = np.full((1, len(deck.day_rows)), np.nan)
+    slots = assets * (deck.slots + 5)
+    room = min(2 * len(intents) + 64, MOST_FIRST_FILLS) + slots
+    while True:
+        fills, tally = np.zeros(room, FILL), np.zeros(1, TALLY)
+        replay(
+            deck.tape, deck.stamps, deck.contracts, deck.day_rows, intents, lanes, rules, deck.slots, fills, payments,
+            equity, cash, position, liquidation, shortfall, daily, tally,
+        )  # fmt: skip
+        if tally["status"][0] != Status.FILLS_FULL:
+            break
+        room *= 2
+    chosen = deck.decisions[first:last] - start
+    return Ledger(
+        symbols=deck.symbols,
+        ts=deck.close_ts[first:last],
+        opening_cash=rules.cash,
+        equity=equity[chosen],
+        cash=cash[chosen],
+        position=position[chosen],
+        mark=deck.carried()[first:last],
+        fills=fills[: tally["fills"][0]],
+        payments=payments[: tally["payments"][0]],
+        liquidation=_per_bar(liquidation[:rows], chosen),
+        shortfall=_per_bar(shortfall[:rows], chosen),
+        multiplier=deck.contracts["multiplier"],
+        inverse=deck.contracts["inverse"] != 0.0,
+        days_a_year=deck.days_a_year,
+        breakers=int(tally["breakers"][0]),
+        halted=tally["status"][0] == Status.HALTED,
+    )
+
+
+def span(deck: Deck, first: int, last: int) -> tuple[int, int]:
+    """Execution rows [start, stop) of decision bars [first, last)."""
+    return (int(deck.decisions[first - 1]) + 1 if first else 0), int(deck.decisions[last - 1]) + 1
+
+
+def _per_bar(column: F8, chosen: npt.NDArray[np.int64]) -> F8:
+    """Sum an execution-row column over each decision bar."""
+    if len(chosen) == len(column):
+        return column
+    return np.add.reduceat(column, np.r_[0, chosen[:-1] + 1])
+
+
+def backtest(
+    market: Market,
+    targets: Any,
+    *,
+    costs: Costs | None = None,
+    latency: Latency | None = None,
+    account: Account | None = None,
+    sizing: Sizing | None = None,
+    exits: Exits | None = None,
+    limits: Limits | None = None,
+    seed: int = 0,
+) -> Ledger:
+    """Replay targets decided at each bar's close; what is not passed is off, and costs are the defaults of `Costs`.
+
+    Parameters
+    ----------
+    market : Market
+        From `load_market`.
+    targets : (T,) or (T, A) array, DataFrame, or dict of symbol → array or DataFrame
+        Signed fraction of equity, decided at the close of each bar and filled no earlier than the next open; NaN leaves
+        the position alone.  T is the union of all symbols' bars.  A frame of intents has the columns target and any of
+        stop, take and trail (distances in price).
+    seed : int
+        Of the latency draws.
+
+    Returns
+    -------
+    Ledger
+    """
+    costs, latency, account = costs or Costs(), latency or Latency.none(), account or Account()
+    sizing, exits, limits = sizing or Sizing(), exits or Exits(), limits or Limits()
+    deck = lay_out(market, costs, latency, account.maintenance, seed)
+    intents = Lowering(market, deck, sizing, exits).lower(_as_columns(targets, deck))
+    return replay_ledger(deck, intents, rules_of(account, costs, latency, sizing, exits, limits, deck.horizon))
+
+
+def _as_columns(targets: Any, deck: Deck) -> dict[str, Columns]:
+    """Columns per symbol, on the symbol's own bars, of whatever form `targets` has."""
+    if isinstance(targets, Mapping):
+        if unknown := [name for name in targets if name not in deck.symbols]:
+            raise PolicyError(f"targets name {unknown[0]!r}; the market has {', '.join(deck.symbols)}")
+        if missing := [name for name in deck.symbols if name not in targets]:
+            raise PolicyError(f"targets for {', '.join(missing)} are missing")
+        return {s: _one(targets[s], s, p, len(deck.decisions)) for s, p in zip(deck.symbols, deck.places, strict=True)}
+    if isinstance(targets, pd.DataFrame) and set(targets.columns) <= set(deck.symbols):
+        return _as_columns({str(name): targets[name].to_numpy() for name in targets.columns}, deck)
+    if not isinstance(targets, pd.DataFrame | pd.Series):
+        table = np.asarray(targets, np.float64)
+        if table.ndim == 2:
+            if table.shape != (len(deck.decisions), len(deck.symbols)):
+                raise PolicyError(
+                    f"targets have shape {table.shape}; expected ({len(deck.decisions)}, {len(deck.symbols)}): "
+                    "one row per bar, one column per symbol"
+                )
+            return _as_columns({s: table[:, a] for a, s in enumerate(deck.symbols)}, deck)
+    if len(deck.symbols) > 1:
+        raise PolicyError(f"{len(deck.symbols)} symbols need (T, {len(deck.symbols)}) targets or a dict by symbol")
+    return _as_columns({deck.symbols[0]: targets}, deck)
+
+
+def _one(given: Any, symbol: str, places: npt.NDArray[np.int64], clock: int) -> Columns:
+    """Columns of one symbol, given on its own bars or on the common clock."""
+    data = given if isinstance(given, pd.DataFrame) else pd.DataFrame({"target": np.asarray(given, np.float64)})
+    if unknown := [name for name in data.columns if name not in NAMES]:
+        raise PolicyError(f"{symbol}: unknown column {unknown[0]!r}; intents have {', '.join(NAMES)}")
+    if "target" not in data.columns:
+        raise PolicyError(f"{symbol}: a frame of intents needs a column target")
+    columns = {str(name): data[name].to_numpy(np.float64) for name in data.columns}
+    if len(data) == clock != len(places):
+        columns = {name: column[places] for name, column in columns.items()}
+    elif len(data) != len(places):
+        raise PolicyError(f"{symbol}: {len(data)} targets for {len(places)} bars")
+    for name, column in columns.items():
+        wrong = np.isinf(column) if name == "target" else np.isinf(column) | (column <= 0)
+        if wrong.any():
+            row = int(np.flatnonzero(wrong)[0])
+            raise PolicyError(f"{symbol}: {name} is {column[row]} at row {row}; " + (
+                "use NaN to leave the position alone" if name == "target" else "it must be > 0, NaN for none"
+            ))
+    return Columns(**columns)
+

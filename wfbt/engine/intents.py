@@ -1,0 +1,172 @@
+"""From what a policy wants to what the kernel replays: sparse, sorted intents, sized in equity or in quote."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from wfbt.data.market import DAY, Market
+from wfbt.engine.account import Exits, Sizing
+from wfbt.engine.tape import Deck
+from wfbt.errors import PolicyError
+from wfbt.features.indicators import atr
+from wfbt.kernels.abi import INTENT
+from wfbt.policy.base import Columns
+
+F8 = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Said:
+    """All rows on which targets are named: (K,) INTENT and the bare numbers (K,), by symbol, then by row."""
+
+    said: npt.NDArray[np.void]
+    target: F8
+
+    def within(self, start: int, stop: int) -> Said:
+        """What is said on execution rows [start, stop)."""
+        keep = (self.said["row"] >= start) & (self.said["row"] < stop)
+        return Said(said=self.said[keep], target=self.target[keep])
+
+    def _changed(self) -> npt.NDArray[np.bool_]:
+        """Rows whose number differs from the last one of their symbol, before the first 0."""
+        asset = self.said["asset"]
+        before = np.zeros(len(self.target))
+        before[1:] = self.target[:-1]
+        before[1:][asset[1:] != asset[:-1]] = 0.0
+        return self.target != before
+
+    def intents(self) -> npt.NDArray[np.void]:
+        """What an account that hears all of it is told, sorted by (row, asset)."""
+        changed = self.said[self._changed()]
+        return changed[np.lexsort((changed["asset"], changed["row"]))]
+
+    def heard_from(self, starts: Sequence[int]) -> Heard:
+        """What accounts that begin on each of `starts`, flat, are told."""
+        changed = self._changed()
+        openings = {}
+        for start in set(starts):
+            first = []
+            for asset in np.unique(self.said["asset"]):
+                low, high = np.searchsorted(self.said["asset"], [asset, asset + 1])
+                i = low + int(np.searchsorted(self.said["row"][low:high], start))
+                if i < high and not changed[i] and self.target[i] != 0.0:
+                    first.append(i)
+            openings[start] = self.said[first]
+        return Heard(intents=self.intents(), openings=openings)
+
+    @staticmethod
+    def stitched(parts: Sequence[Said]) -> Said:
+        """One saying after another, as one account hears them."""
+        said = np.concatenate([part.said for part in parts])
+        target = np.concatenate([part.target for part in parts])
+        order = np.lexsort((said["row"], said["asset"]))
+        return Said(said=said[order], target=target[order])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Heard:
+    """Sparse intents of a whole span, and what repeats the last number but is new to an account that begins there."""
+
+    intents: npt.NDArray[np.void]
+    openings: Mapping[int, npt.NDArray[np.void]]
+
+    def between(self, start: int, stop: int) -> npt.NDArray[np.void]:
+        """Intents of an account that begins on execution row `start`, flat, and ends before `stop`."""
+        low, high = np.searchsorted(self.intents["row"], [start, stop])
+        opening = self.openings[start]
+        if not len(opening):
+            return self.intents[low:high]
+        out = np.concatenate([opening[opening["row"] < stop], self.intents[low:high]])
+        return out[np.lexsort((out["asset"], out["row"]))]
+
+
+class Lowering:
+    """Lowers a policy's columns under one sizing and one set of exits.
+
+    What depends on the market alone (average true ranges, volatility) is computed once and serves every candidate.
+    """
+
+    def __init__(self, market: Market, deck: Deck, sizing: Sizing, exits: Exits) -> None:
+        self.market, self.deck, self.sizing, self.exits = market, deck, sizing, exits
+        self._distances = [self._own_exits(a) for a in range(len(deck.symbols))]
+
+    def _own_exits(self, a: int) -> dict[str, F8 | None]:
+        """Distances (T_a,) that the exits section gives each bar of a symbol; None where it names none."""
+        exits, bars = self.exits, self.market.instruments[a].bars
+        ranges = None
+        if exits.stop_atr or exits.take_atr or exits.trail_atr:
+            ranges = atr(bars.high, bars.low, bars.close, exits.atr)
+
+        def nearer(multiple: float | None, percent: float | None) -> F8 | None:
+            by_range = None if multiple is None or ranges is None else multiple * ranges
+            by_price = None if percent is None else percent * bars.close
+            if by_range is None or by_price is None:
+                return by_price if by_range is None else by_range
+            return np.minimum(by_range, by_price)
+
+        return {
+            "stop": nearer(exits.stop_atr, exits.stop_pct),
+            "take": nearer(exits.take_atr, exits.take_pct),
+            "trail": nearer(exits.trail_atr, None),
+        }
+
+    def lower(self, columns: Mapping[str, Columns]) -> npt.NDArray[np.void]:
+        """Intents of all symbols, sorted by (row, asset): one for each target that differs from the one before it."""
+        return self.say(columns).intents()
+
+    def say(self, columns: Mapping[str, Columns]) -> Said:
+        """Every row on which `columns` name a target, before what merely repeats the last number is left out."""
+        parts = [self._say_one(a, columns[symbol]) for a, symbol in enumerate(self.deck.symbols)]
+        return Said(
+            said=np.concatenate([intents for intents, _ in parts]), target=np.concatenate([target for _, target in parts])
+        )
+
+    def _say_one(self, a: int, wants: Columns) -> tuple[npt.NDArray[np.void], F8]:
+        symbol, bars = self.deck.symbols[a], self.market.instruments[a].bars
+        if len(wants) != len(bars):
+            raise PolicyError(f"{symbol}: {len(wants)} targets for {len(bars)} bars")
+        for name in ("limit", "expire"):
+            column = getattr(wants, name)
+            if column is not None and not np.isnan(column).all():
+                raise PolicyError(f"{symbol}: the policy returned {name}; limit orders are not replayed by this version")
+        rows = self.deck.decisions[self.deck.places[a]]
+        distances = {
+            name: own if (own := getattr(wants, name)) is not None else self._distances[a][name]
+            for name in ("stop", "take", "trail")
+        }
+        weight = self._weight(a, wants.target, distances["stop"], rows)
+        said = np.flatnonzero(~np.isnan(weight))
+        out = np.zeros(len(said), INTENT)
+        out["row"], out["asset"], out["size"] = rows[said], a, weight[said]
+        for name, column in distances.items():
+            out[name] = np.nan if column is None else column[said]
+        return out, wants.target[said]
+
+    def _weight(self, a: int, target: F8, stop: F8 | None, rows: npt.NDArray[np.int64]) -> F8:
+        """Size of each row's target: a share of equity, or quote for method fixed; NaN where it cannot be known yet."""
+        sizing, symbol = self.sizing, self.deck.symbols[a]
+        if sizing.method == "fraction":
+            return target
+        if sizing.method == "fixed":
+            assert sizing.notional is not None
+            return target * sizing.notional
+        close = self.market.instruments[a].bars.close
+        if sizing.method == "volatility":
+            year = self.deck.days_a_year * DAY
+            sigma = self.deck.tape.sigma[rows, a] * np.sqrt(year / self.deck.horizon)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                weight = target * sizing.goal / sigma
+            return np.where(sigma > 0, weight, np.nan)
+        if stop is None or (np.isnan(stop) & (target != 0) & ~np.isnan(target)).sum() == (target != 0).sum() > 0:
+            raise PolicyError(
+                f"{symbol}: sizing.method risk needs a stop: let the rule return one, or set exits.stop_atr or stop_pct"
+            )
+        # An inverse contract loses multiplier·(1/(p−d) − 1/p) a unit when its stop is hit, a linear one multiplier·d.
+        price = close - np.sign(target) * stop if self.market.instruments[a].contract.inverse else close
+        flat = target == 0
+        weight = target * sizing.risk * price / np.where(flat, 1.0, stop)
+        return np.where(flat, 0.0, weight)

@@ -1,0 +1,266 @@
+"""A market laid out for the kernel: one clock, marks, trailing impact inputs, funding stamps, order arrivals.
+
+The clock is the union of all symbols' bars.  Where every symbol that has a bar also has execution bars that cover it
+without a hole, that row is replaced by the finer ones: things fill on them, decisions stay at the coarse close.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from wfbt.data.market import DAY, Instrument, Market
+from wfbt.engine.costs import HORIZON, Costs
+from wfbt.engine.latency import Latency
+from wfbt.errors import DataError
+from wfbt.features.volatility import trailing_sigma_volume
+from wfbt.kernels.abi import ASSET, STAMP, Tape
+
+I8 = npt.NDArray[np.int64]
+F8 = npt.NDArray[np.float64]
+PRICES = ("open", "high", "low", "close")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Deck:
+    """A market ready to replay, shared by every lane.
+
+    Attributes
+    ----------
+    symbols : tuple of str
+    tape : Tape
+        E execution rows.
+    stamps : (K,) STAMP
+    contracts : (A,) ASSET
+    day_rows : (D,) int64
+        Execution rows with which a UTC day ends, and the last row.
+    decisions : (T,) int64
+        Execution row at whose close decision bar t is known.
+    places : tuple of (T_a,) int64
+        For each symbol, the decision bars that are its own.
+    slots : int
+        Most orders of one symbol in flight at once.
+    days_a_year : float
+        Trading days a year: 365 where the market trades at weekends, else 252.
+    notes : tuple of str
+        What had to be assumed; for the manifest.
+    """
+
+    symbols: tuple[str, ...]
+    period: int
+    tape: Tape
+    stamps: npt.NDArray[np.void]
+    contracts: npt.NDArray[np.void]
+    day_rows: I8
+    decisions: I8
+    places: tuple[I8, ...]
+    slots: int
+    days_a_year: float
+    horizon: int
+    notes: tuple[str, ...]
+
+    @property
+    def close_ts(self) -> I8:
+        """(T,) int64: closes of the decision bars."""
+        return self.tape.close_ts[self.decisions]
+
+    def carried(self) -> F8:
+        """(T, A) float64: marks at the closes of the decision bars."""
+        return self.tape.mark_close[self.decisions]
+
+
+def lay_out(market: Market, costs: Costs, latency: Latency, maintenance: float, seed: int) -> Deck:
+    """Lay `market` out under these costs and delays.  The draws of `latency` are keyed by (seed, symbol, bar time)."""
+    instruments = market.instruments
+    coarse_open = np.unique(np.concatenate([i.bars.open_ts for i in instruments]))
+    if (bad := np.flatnonzero(np.diff(coarse_open) < market.period)).size:
+        when = pd.Timestamp(coarse_open[bad[0] + 1], tz="UTC")
+        raise DataError(f"bars of {', '.join(market.symbols)} open out of phase at {when}; resample them to one grid")
+    open_ts, close_ts, decisions = _clock(instruments, coarse_open, market.period)
+    rows, assets = len(open_ts), len(instruments)
+    decision = np.zeros(rows, bool)
+    decision[decisions] = True
+    fine = np.diff(np.r_[-1, decisions]) > 1  # decision bars that are laid out in finer rows
+    notes: list[str] = []
+    if fine.any():
+        notes.append(f"execution bars fill the orders of {int(fine.sum())} of {len(decisions)} bars")
+
+    columns = {name: np.full((rows, assets), np.nan) for name in PRICES}
+    marks = {name: np.full((rows, assets), np.nan) for name in PRICES}
+    sigma, volume = np.full((rows, assets), np.nan), np.full((rows, assets), np.nan)
+    arrive, gauss = np.empty((rows, assets), np.int64), np.empty((rows, assets))
+    contracts = np.zeros(assets, ASSET)
+    stamps, places = [], []
+    horizon = costs.impact.horizon if costs.impact else HORIZON
+    for a, one in enumerate(instruments):
+        own = np.searchsorted(coarse_open, one.bars.open_ts)
+        places.append(own)
+        _place_bars(columns, a, one, own, decisions, fine, open_ts)
+        notes += _place_marks(marks, columns, a, one, coarse_open, decisions, fine)
+        notes += _place_impact(sigma, volume, a, one, decisions[own], horizon, costs)
+        delay, gauss[:, a] = latency.draw(seed, one.symbol, close_ts)
+        arrive[:, a] = close_ts + delay
+        stamps.append(_stamps(one, a, open_ts, close_ts, marks["open"][:, a]))
+        c = contracts[a]
+        c["multiplier"], c["inverse"] = one.contract.multiplier, float(one.contract.inverse)
+        c["tick"], c["lot"], c["maintenance"] = one.contract.tick, one.contract.lot, maintenance
+        if costs.impact:
+            c["temporary"] = costs.impact.temporary if one.impact is None else one.impact
+            c["permanent"] = costs.impact.permanent if one.impact is None else one.impact / 2
+
+    day = (close_ts - 1) // DAY
+    day_end = np.append(day[1:] != day[:-1], True)
+    every = np.concatenate(stamps)
+    live = np.searchsorted(close_ts, arrive, side="right") - np.arange(rows)[:, None]
+    tape = Tape(
+        open_ts=open_ts,
+        close_ts=close_ts,
+        decision=decision,
+        day_end=day_end,
+        **columns,
+        **{f"mark_{name}": marks[name] for name in PRICES},
+        sigma=sigma,
+        volume=volume,
+        arrive=arrive,
+        gauss=gauss,
+    )
+    for array in tape:
+        array.flags.writeable = False
+    return Deck(
+        symbols=market.symbols,
+        period=market.period,
+        tape=tape,
+        stamps=every[np.lexsort((every["ts"], every["asset"], every["row"]))],
+        contracts=contracts,
+        day_rows=np.flatnonzero(day_end),
+        decisions=decisions,
+        places=tuple(places),
+        slots=int(max(1, live[decision].max(initial=1))),
+        days_a_year=365.0 if _trades_at_weekends(close_ts) else 252.0,
+        horizon=horizon,
+        notes=tuple(notes),
+    )
+
+
+def _trades_at_weekends(close_ts: I8) -> bool:
+    """Does at least one row in twenty belong to a Saturday?  1970-01-01 was a Thursday."""
+    weekday = ((close_ts - 1) // DAY + 3) % 7
+    return bool(np.mean(weekday == 5) > 0.05)
+
+
+def _clock(instruments: tuple[Instrument, ...], coarse_open: I8, period: int) -> tuple[I8, I8, I8]:
+    """Opens and closes of all rows, and the row at whose close each decision bar is known."""
+    finer = {i.execution_bars.period for i in instruments if i.execution_bars is not None}
+    if not finer:
+        return coarse_open, coarse_open + period, np.arange(len(coarse_open))
+    if len(finer) > 1 or period % min(finer) or min(finer) >= period:
+        raise DataError(
+            "execution_bars must share one period that divides the bars'; found "
+            + ", ".join(f"{p / 60e9:g}m" for p in sorted(finer))
+            + f" in {period / 60e9:g}m"
+        )
+    (small,) = finer
+    parts = period // small
+    whole = np.ones(len(coarse_open), bool)
+    for one in instruments:
+        present = np.isin(coarse_open, one.bars.open_ts)
+        if one.execution_bars is None:
+            whole &= ~present
+            continue
+        ts = one.execution_bars.open_ts
+        slot = np.searchsorted(coarse_open, ts, side="right") - 1
+        within = (slot >= 0) & (ts - coarse_open[slot] < period) & ((ts - coarse_open[slot]) % small == 0)
+        count = np.bincount(slot[within], minlength=len(coarse_open))
+        whole &= ~present | (count == parts)
+    lengths = np.where(whole, parts, 1)
+    decisions = np.cumsum(lengths) - 1
+    bar = np.repeat(np.arange(len(coarse_open)), lengths)
+    part = np.arange(len(bar)) - (decisions - lengths + 1)[bar]
+    open_ts = coarse_open[bar] + part * small
+    return open_ts, open_ts + np.where(whole[bar], small, period), decisions
+
+
+def _place_bars(
+    columns: dict[str, F8], a: int, one: Instrument, own: I8, decisions: I8, fine: npt.NDArray[np.bool_], open_ts: I8
+) -> None:
+    whole = ~fine[own]
+    for name in PRICES:
+        columns[name][decisions[own[whole]], a] = getattr(one.bars, name)[whole]
+    if one.execution_bars is not None and fine.any():
+        ts = one.execution_bars.open_ts
+        row = np.minimum(np.searchsorted(open_ts, ts), len(open_ts) - 1)
+        bar = np.searchsorted(decisions, row)
+        mine = (open_ts[row] == ts) & fine[np.minimum(bar, len(fine) - 1)] & np.isin(bar, own)
+        for name in PRICES:
+            columns[name][row[mine], a] = getattr(one.execution_bars, name)[mine]
+
+
+def _place_marks(
+    marks: dict[str, F8],
+    columns: dict[str, F8],
+    a: int,
+    one: Instrument,
+    coarse_open: I8,
+    decisions: I8,
+    fine: npt.NDArray[np.bool_],
+) -> list[str]:
+    """Marks where they are known, else the trades' own prices; where the symbol has no bar its last mark stands."""
+    notes = []
+    for name in PRICES:
+        marks[name][:, a] = columns[name][:, a]
+    if one.mark is not None:
+        at = np.searchsorted(coarse_open, one.mark.open_ts)
+        known = (at < len(coarse_open)) & (coarse_open[np.minimum(at, len(coarse_open) - 1)] == one.mark.open_ts)
+        bar = at[known]
+        covered = int((~np.isnan(columns["close"][decisions[bar], a])).sum())
+        whole = ~fine[bar]
+        for name in PRICES:
+            marks[name][decisions[bar[whole]], a] = getattr(one.mark, name)[known][whole]
+        # Inside finer rows only the close of the coarse mark has a known place.
+        marks["close"][decisions[bar], a] = one.mark.close[known]
+        bars = len(one.bars)
+        if covered < bars:
+            notes.append(f"{one.symbol}: no mark price for {bars - covered} of {bars} bars; their own prices stand in")
+    last = pd.Series(marks["close"][:, a]).ffill().to_numpy()
+    absent = np.isnan(marks["close"][:, a])
+    for name in PRICES:
+        marks[name][absent, a] = last[absent]
+    return notes
+
+
+def _place_impact(
+    sigma: F8, volume: F8, a: int, one: Instrument, rows: I8, horizon: int, costs: Costs
+) -> list[str]:
+    """σ and V of each row as known at its close: those of the symbol's last closed bar."""
+    deviation, traded = trailing_sigma_volume(one.bars.close, one.bars.volume, one.bars.period, horizon)
+    notes = []
+    if one.adv is not None:
+        traded = np.where(np.isnan(deviation), np.nan, one.adv)
+    elif one.volume == "none" or not one.bars.volume.any():
+        traded = np.full(len(traded), np.nan)
+        if costs.impact:
+            notes.append(f"{one.symbol}: no volume in units, so market impact is off; give adv to have it")
+    elif costs.impact:
+        notes.append(f"{one.symbol}: the first 2 bars have no trailing volatility, so an order there has no impact")
+    place = np.searchsorted(rows, np.arange(len(sigma)), side="right") - 1
+    known = place >= 0
+    sigma[known, a] = deviation[place[known]]
+    volume[known, a] = traded[place[known]]
+    return notes
+
+
+def _stamps(one: Instrument, a: int, open_ts: I8, close_ts: I8, mark_open: F8) -> npt.NDArray[np.void]:
+    """Funding settlements with the row that pays each and the mark it is paid at."""
+    if one.funding is None:
+        return np.zeros(0, STAMP)
+    funding = one.funding
+    inside = (funding.ts > open_ts[0]) & (funding.ts < close_ts[-1])
+    out = np.zeros(int(inside.sum()), STAMP)
+    out["ts"], out["asset"], out["rate"] = funding.ts[inside], a, funding.rate[inside]
+    out["row"] = np.searchsorted(close_ts, out["ts"], side="right")
+    mark = funding.mark[inside]
+    out["mark"] = np.where(np.isnan(mark), mark_open[out["row"]], mark)
+    return out[~np.isnan(out["mark"])]

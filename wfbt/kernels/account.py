@@ -1,0 +1,311 @@
+"""The one account: what a fill, a funding payment and a liquidation do to cash, position and round trip.
+
+Records and scalars in; the records are changed in place.  Every engine calls these, so what a model trained in is what
+it is judged in.
+"""
+
+from math import inf, isnan, nan
+
+from wfbt.kernels._jit import njit
+from wfbt.kernels.abi import Reason
+from wfbt.kernels.costs import on_tick, slippage, whole_lots
+
+NEVER = 2**63 - 1
+
+
+@njit
+def value(price, inverse):
+    """v(p): quote per unit of a linear contract, −1/p (coin per dollar) of an inverse one."""
+    return -1.0 / price if inverse != 0.0 else price
+
+
+@njit
+def end_trip(account, tally, trip, now, rules):
+    """Count a finished round trip; too many losses in a row begin a cool-down."""
+    tally["trips"] += 1
+    if trip > 0.0:
+        tally["wins"] += 1
+        tally["won"] += trip
+        account["losses"] = 0
+    elif trip < 0.0:
+        tally["lost"] -= trip
+        account["losses"] += 1
+        if rules.losses > 0 and account["losses"] >= rules.losses:
+            account["cool_until"] = now + rules.cool_down
+            account["losses"] = 0
+
+
+@njit
+def book(account, tally, state, contract, qty, price, fee, now, rules):
+    """Move `qty` units at `price` into the position; True when that opened or reversed it."""
+    m, inverse = contract["multiplier"], contract["inverse"]
+    v = value(price, inverse)
+    account["cash"] -= m * qty * v + fee
+    tally["traded"] += m * abs(qty) * abs(v)
+    before = state["position"]
+    after = before + qty
+    if abs(after) < (0.5 * contract["lot"] if contract["lot"] > 0.0 else 1e-12 * abs(qty)):
+        after = 0.0
+    state["position"] = after
+    if before == 0.0:
+        state["entry"] = price
+        state["trip"] = -fee
+        return True
+    if before * qty > 0.0:
+        held, added = abs(before), abs(qty)
+        if inverse != 0.0:
+            state["entry"] = (held + added) / (held / state["entry"] + added / price)
+        else:
+            state["entry"] = (held * state["entry"] + added * price) / (held + added)
+        state["trip"] -= fee
+        return False
+    closed = min(abs(qty), abs(before))
+    side = 1.0 if before > 0.0 else -1.0
+    reversed_ = after * before < 0.0
+    old_fee = fee * closed / abs(qty) if reversed_ else fee
+    state["trip"] += m * closed * side * (v - value(state["entry"], inverse)) - old_fee
+    if reversed_ or after == 0.0:
+        end_trip(account, tally, state["trip"], now, rules)
+        state["trip"] = old_fee - fee
+        state["entry"] = price
+    return reversed_
+
+
+@njit
+def trade(
+    account, tally, state, contract, out, qty, reference, slip, half_spread, fee_rate, row, ts, now, order, arrival,
+    asset, liquidity, reason, rules,
+):  # fmt: skip
+    """Fill `qty` against `reference`, book it, write the record; True when that opened or reversed the position."""
+    side = 1.0 if qty > 0.0 else -1.0
+    price = on_tick(reference * (1.0 + side * slip), side, contract["tick"])
+    m, inverse = contract["multiplier"], contract["inverse"]
+    at_reference, at_price = value(reference, inverse), value(price, inverse)
+    fee = m * abs(qty) * abs(at_price) * fee_rate
+    spread = m * abs(qty) * abs(at_reference) * half_spread
+    impact = m * qty * (at_price - at_reference) - spread
+    out["order"] = order
+    out["parent"] = order
+    out["asset"] = asset
+    out["liquidity"] = liquidity
+    out["reason"] = reason
+    out["ts"] = ts
+    out["row"] = row
+    out["qty"] = qty
+    out["price"] = price
+    out["reference"] = reference
+    out["arrival"] = arrival
+    out["fee"] = fee
+    out["spread"] = spread
+    out["impact"] = impact
+    tally["fills"] += 1
+    tally["fees"] += fee
+    tally["spread"] += spread
+    tally["impact"] += impact
+    return book(account, tally, state, contract, qty, price, fee, now, rules)
+
+
+@njit
+def pay_funding(account, tally, state, contract, out, stamp, row):
+    """Settle one stamp on the position held just before it.  A positive rate: longs pay."""
+    paid = (
+        contract["multiplier"] * state["position"] * abs(value(stamp["mark"], contract["inverse"])) * stamp["rate"]
+    )
+    account["cash"] -= paid
+    state["trip"] -= paid
+    tally["funding"] += paid
+    tally["payments"] += 1
+    out["ts"] = stamp["ts"]
+    out["row"] = row
+    out["asset"] = stamp["asset"]
+    out["position"] = state["position"]
+    out["rate"] = stamp["rate"]
+    out["mark"] = stamp["mark"]
+    out["paid"] = paid
+
+
+@njit
+def notional_of(size, equity, rules):
+    """Signed quote value of a target of `size`, after the cap per symbol."""
+    notional = size * equity if rules.size == 0 else size
+    cap = rules.max_position * equity
+    return min(max(notional, -cap), cap)
+
+
+@njit
+def affordable(state, contract, goal, reference, sigma, volume, equity, other, rules):
+    """`goal` cut to what leverage allows after the costs of getting there.
+
+    `equity` and `other` (gross value of the other assets) are taken just before the fill at `reference`.  The costs are
+    those of the whole order, so an order that is cut is cut a little deeper than it need be, never too little.
+    """
+    position = state["position"]
+    delta = whole_lots(goal - position, contract["lot"])
+    after = position + delta
+    same_side = after * position > 0.0
+    if same_side and abs(after) <= abs(position):
+        return delta
+    if delta == 0.0 or after == 0.0:
+        return delta
+    side = 1.0 if delta > 0.0 else -1.0
+    inverse = contract["inverse"]
+    coefficient = contract["temporary"] + contract["permanent"]
+    price = reference * (1.0 + side * slippage(delta, sigma, volume, rules.half_spread, coefficient))
+    at_reference, at_price = value(reference, inverse), value(price, inverse)
+    cost = (side * (at_price - at_reference) + rules.taker * abs(at_price)) / abs(at_reference)
+    unit = contract["multiplier"] * abs(at_reference)
+    held = abs(position) if same_side else -abs(position)
+    most = (rules.leverage * (equity + cost * unit * held) - other) / (unit * (1.0 + rules.leverage * cost))
+    if abs(after) <= most * (1.0 + 1e-12):
+        return delta
+    least = held if same_side else 0.0
+    return whole_lots(side * max(most, least) - position, contract["lot"])
+
+
+@njit
+def stop_level(state, tick):
+    """Price at which the stop or the trail closes the position (0 or inf: never), and whether it is the trail."""
+    if state["position"] > 0.0:
+        level, trailing = 0.0, False
+        if not isnan(state["stop"]):
+            level = state["entry"] - state["stop"]
+        if not isnan(state["trail"]) and state["extreme"] - state["trail"] > level:
+            level, trailing = state["extreme"] - state["trail"], True
+        if level <= 0.0:
+            return 0.0, False
+        return on_tick(level, -1.0, tick), trailing
+    level, trailing = inf, False
+    if not isnan(state["stop"]):
+        level = state["entry"] + state["stop"]
+    if not isnan(state["trail"]) and state["extreme"] + state["trail"] < level:
+        level, trailing = state["extreme"] + state["trail"], True
+    if level == inf:
+        return inf, False
+    return on_tick(level, 1.0, tick), trailing
+
+
+@njit
+def take_level(state, tick):
+    """Limit price of the take-profit; inf or 0: none."""
+    long = state["position"] > 0.0
+    if isnan(state["take"]):
+        return inf if long else 0.0
+    if long:
+        return on_tick(state["entry"] + state["take"], -1.0, tick)
+    level = state["entry"] - state["take"]
+    return on_tick(level, 1.0, tick) if level > 0.0 else 0.0
+
+
+@njit
+def liquidation_mark(cash, position, contract):
+    """Mark at which one position alone meets its maintenance margin; 0 (long) or inf (short): never."""
+    m, inverse, maintenance = contract["multiplier"], contract["inverse"], contract["maintenance"]
+    # cash + m·q·v = maintenance·m·|q|·|v|, with |v| = v for a linear contract and −v for an inverse one.
+    need = maintenance * m * abs(position) * (-1.0 if inverse != 0.0 else 1.0)
+    slope = m * position - need
+    v = -cash / slope if slope != 0.0 else nan
+    if inverse != 0.0:
+        if v < 0.0:
+            return -1.0 / v
+        # A short whose cash covers every price, or a long that no fall can reach.
+        return 0.0 if position > 0.0 else inf
+    if v > 0.0:
+        return v
+    return 0.0 if position > 0.0 else inf
+
+
+@njit
+def forget(state):
+    """Drop every order and target of an asset."""
+    state["flying"] = 0
+    state["working"] = 0
+    state["held"] = nan
+    state["wanted"] = nan
+
+
+@njit
+def bare(state):
+    """No brackets and no time exit."""
+    state["stop"] = nan
+    state["take"] = nan
+    state["trail"] = nan
+    state["deadline"] = NEVER
+
+
+@njit
+def leave(state):
+    """After an exit: no re-entry until the target changes.  Orders in flight are newer targets and go on."""
+    bare(state)
+    state["wanted"] = nan
+    state["working"] = 0
+
+
+@njit
+def liquidate(account, tally, state, contract, out, at, row, ts, order, asset):
+    """Close a position at `at` = v(mark) by the venue: no spread, no impact, no ticks; the fee comes after all closed."""
+    m, inverse = contract["multiplier"], contract["inverse"]
+    price = -1.0 / at if inverse != 0.0 else at
+    qty = -state["position"]
+    out["order"] = order
+    out["parent"] = order
+    out["asset"] = asset
+    out["liquidity"] = 2
+    out["reason"] = Reason.LIQUIDATION
+    out["ts"] = ts
+    out["row"] = row
+    out["qty"] = qty
+    out["price"] = price
+    out["reference"] = price
+    out["arrival"] = price
+    out["fee"] = 0.0
+    out["spread"] = 0.0
+    out["impact"] = 0.0
+    tally["fills"] += 1
+    tally["traded"] += m * abs(qty) * abs(at)
+    account["cash"] -= m * qty * at
+    state["trip"] += m * -qty * (at - value(state["entry"], inverse))
+
+
+@njit
+def impacted(qty, sigma, volume, rules, contract):
+    """Slippage of a taker order of `qty` in this contract."""
+    return slippage(qty, sigma, volume, rules.half_spread, contract["temporary"] + contract["permanent"])
+
+
+@njit
+def goal_after_costs(worth_elsewhere, state, contract, size, reference, rules):
+    """Position whose value after half spread and fee is the target's share of equity at `reference`."""
+    m, at = contract["multiplier"], value(reference, contract["inverse"])
+    notional = notional_of(size, worth_elsewhere + m * state["position"] * at, rules)
+    side = 1.0 if notional > 0.0 else -1.0
+    return notional / (m * abs(at) * (1.0 + side * rules.half_spread) * (1.0 + rules.taker))
+
+
+@njit
+def reached(price, target, tick, long):
+    """Has `price` traded through a resting take-profit: by a tick, or strictly beyond where there is none."""
+    if tick == 0.0:
+        return price > target if long else price < target
+    through = tick * (1.0 - 1e-9)
+    return price >= target + through if long else price <= target - through
+
+
+@njit
+def mark_span(state, mark_open, mark_high, mark_low):
+    """First and adverse extreme mark of this bar for the position held."""
+    first = state["anchor"] if state["inside"] != 0 else mark_open
+    return first, min(first, mark_low) if state["position"] > 0.0 else max(first, mark_high)
+
+
+@njit
+def copy_order(to, order):
+    """Copy one ORDER record into another."""
+    to["number"] = order["number"]
+    to["row"] = order["row"]
+    to["arrive"] = order["arrive"]
+    to["goal"] = order["goal"]
+    to["size"] = order["size"]
+    to["stop"] = order["stop"]
+    to["take"] = order["take"]
+    to["trail"] = order["trail"]
+    to["rebalance"] = order["rebalance"]

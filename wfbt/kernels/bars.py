@@ -1,0 +1,586 @@
+"""The bar replay: many lanes of intents over one market, each lane one account.
+
+Time runs outside, assets inside.  The steps of a row and their numbers are those of docs/execution.md.  Between two
+events a lane glides: a tight loop that proves, bar by bar, that nothing can happen, and hands over as soon as it cannot.
+"""
+
+from math import inf, isnan, nan
+
+import numpy as np
+
+from wfbt.kernels._jit import njit
+from wfbt.kernels.abi import ACCOUNT, ORDER, STATE, Liquidity, Reason, Status
+from wfbt.kernels.account import (
+    NEVER,
+    affordable,
+    bare,
+    copy_order,
+    end_trip,
+    forget,
+    goal_after_costs,
+    impacted,
+    leave,
+    liquidate,
+    liquidation_mark,
+    mark_span,
+    notional_of,
+    pay_funding,
+    reached,
+    stop_level,
+    take_level,
+    trade,
+    value,
+)
+from wfbt.kernels.costs import delayed_price, whole_lots
+
+DAY = 86_400_000_000_000
+
+
+@njit
+def first_row_after(stamps, row):
+    """Index of the first stamp that belongs to a later row."""
+    low, high = 0, len(stamps)
+    while low < high:
+        middle = (low + high) // 2
+        if stamps[middle]["row"] <= row:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@njit
+def replay(
+    tape, stamps, contracts, day_rows, intents, lanes, rules, slots, fills, payments, equity, cash, position,
+    liquidation, shortfall, daily, tallies,
+):  # fmt: skip
+    """Replay every lane and fill the outputs in place.
+
+    Parameters
+    ----------
+    tape : Tape
+    stamps : (K,) STAMP, sorted by (row, asset, ts)
+    contracts : (A,) ASSET
+    day_rows : (D,) int64
+        Rows with which a UTC day ends, and the last row of the market.
+    intents : (I,) INTENT, sorted by (row, asset) within a lane
+    lanes : (L,) LANE
+    rules : Rules
+    slots : int
+        Most orders of one asset that can be in flight at once.
+    fills : (N,) FILL, out
+        The ledger is kept when `equity` has more than one row, and there is one lane then.  Otherwise all outputs but
+        `daily` and `tallies` have one row and are scratch.
+    payments : (K or 1,) PAYMENT, out
+    equity, cash, liquidation, shortfall : (R,) float64, out; position : (R, A) float64, out
+        At the closes of the lane's rows.
+    daily : (L, D) float64, out
+        Equity at the end of each UTC day of the lane and at its last row; other elements are not touched.
+    tallies : (L,) TALLY, out, zeroed by the caller
+        `status` FILLS_FULL: `fills` was too short, and the outputs are worthless.
+    """
+    open_ts, close_ts, decision = tape.open_ts, tape.close_ts, tape.decision
+    open, high, low, close = tape.open, tape.high, tape.low, tape.close
+    mark_open, mark_high, mark_low, mark_close = tape.mark_open, tape.mark_high, tape.mark_low, tape.mark_close
+    sigma, volume, arrive, gauss = tape.sigma, tape.volume, tape.arrive, tape.gauss
+    assets = open.shape[1]
+    keep = len(equity) > 1
+    step = 1 if keep else 0
+    state = np.zeros(assets, STATE)
+    flight = np.zeros((assets, slots), ORDER)
+    work = np.zeros(assets, ORDER)
+    account = np.zeros(1, ACCOUNT)[0]
+    floor_of, roof_of = np.zeros(assets), np.zeros(assets)
+    breakers = rules.daily_loss < inf or rules.drawdown < inf
+    banded = rules.band < inf
+    most_fills = assets * (slots + 5)  # that one row can make
+
+    for lane in range(len(lanes)):
+        start, stop, k, last = lanes[lane]["start"], lanes[lane]["stop"], lanes[lane]["first"], lanes[lane]["last"]
+        tally = tallies[lane]
+        account["cash"] = rules.cash
+        account["peak"] = rules.cash
+        account["trough"] = rules.cash
+        account["day_equity"] = rules.cash
+        account["losses"] = 0
+        account["cool_until"] = -NEVER
+        account["blocked_until"] = -NEVER
+        account["orders"] = 0
+        for a in range(assets):
+            s = state[a]
+            s["position"] = 0.0
+            s["flatten"] = 0
+            s["inside"] = 0
+            bare(s)
+            forget(s)
+        n, p = 0, 0
+        day = np.searchsorted(day_rows, start)
+        stamp = first_row_after(stamps, start)
+        while k < last and intents[k]["row"] < start:
+            k += 1
+        halted = False
+        tally["status"] = Status.DONE
+        t = start
+
+        while t < stop:
+            now = close_ts[t]
+            fallen_short, fee_of_venue = 0.0, 0.0
+            if keep and n + most_fills > len(fills):
+                tally["status"] = Status.FILLS_FULL
+                break
+
+            if t > start and not halted:
+                while stamp < len(stamps) and stamps[stamp]["row"] < t:
+                    stamp += 1
+                before = t - 1
+
+                # 1. Orders and funding, asset by asset.
+                for a in range(assets):
+                    s, c = state[a], contracts[a]
+                    trades = not isnan(open[t, a])
+                    s["inside"] = 0
+                    s["anchor"] = open[t, a]
+                    at_open = True
+                    while True:
+                        # The next moment: exits due at the open, the order at work, then flights by arrival.
+                        chosen, at = -1, open_ts[t]
+                        if not at_open and not (trades and s["working"] != 0):
+                            for i in range(s["flying"]):
+                                due = flight[a, i]["arrive"]
+                                if due < now and (chosen < 0 or due < flight[a, chosen]["arrive"]):
+                                    chosen = i
+                            at = max(flight[a, chosen]["arrive"], open_ts[t]) if chosen >= 0 else NEVER
+                        while stamp < len(stamps) and stamps[stamp]["row"] == t and stamps[stamp]["asset"] == a:
+                            if stamps[stamp]["ts"] > at:
+                                break
+                            if s["position"] != 0.0:
+                                pay_funding(account, tally, s, c, payments[p], stamps[stamp], t)
+                                p += step
+                            stamp += 1
+                        if at_open:
+                            at_open = False
+                            if s["position"] == 0.0:
+                                s["flatten"] = 0
+                            elif trades and (s["flatten"] != 0 or open_ts[t] >= s["deadline"]):
+                                qty = -s["position"]
+                                slip = impacted(qty, sigma[before, a], volume[before, a], rules, c)
+                                reason = Reason.BREAKER if s["flatten"] != 0 else Reason.TIME
+                                trade(
+                                    account, tally, s, c, fills[n], qty, open[t, a], slip, rules.half_spread,
+                                    rules.taker, t, at, now, account["orders"], open[t, a], a, Liquidity.TAKER,
+                                    reason, rules,
+                                )  # fmt: skip
+                                account["orders"] += 1
+                                n += step
+                                if s["flatten"] != 0:
+                                    bare(s)  # what was decided since the breaker stands
+                                else:
+                                    leave(s)
+                                s["flatten"] = 0
+                            continue
+                        if at == NEVER:
+                            break
+                        order = work[a]
+                        if chosen >= 0:
+                            # What was decided before it is superseded, even if it should arrive later.
+                            copy_order(order, flight[a, chosen])
+                            s["flying"] -= chosen + 1
+                            for i in range(s["flying"]):
+                                copy_order(flight[a, i], flight[a, chosen + 1 + i])
+                            if not trades:
+                                s["working"] = 1
+                                continue
+                        s["working"] = 0
+                        if order["rebalance"] != 0 and s["position"] == 0.0:
+                            continue  # closed while the rebalance flew
+
+                        row, goal = order["row"], order["goal"]
+                        elsewhere, gross = account["cash"], 0.0
+                        for b in range(assets):
+                            if b != a and state[b]["position"] != 0.0:
+                                v = value(mark_open[t, b], contracts[b]["inverse"])
+                                elsewhere += contracts[b]["multiplier"] * state[b]["position"] * v
+                                gross += contracts[b]["multiplier"] * abs(state[b]["position"] * v)
+                        reference = open[t, a]
+                        if rules.at_fill:
+                            goal = goal_after_costs(elsewhere, s, c, order["size"], reference, rules)
+                        delay = at - open_ts[t]
+                        inside = delay > 0 and not isnan(sigma[row, a])
+                        if inside:
+                            side = 1.0 if goal > s["position"] else -1.0
+                            reference = delayed_price(
+                                open[t, a], high[t, a], low[t, a], sigma[row, a], delay, rules.horizon,
+                                rules.adverse, gauss[row, a], side,
+                            )  # fmt: skip
+                            if rules.at_fill:
+                                goal = goal_after_costs(elsewhere, s, c, order["size"], reference, rules)
+                        own = c["multiplier"] * s["position"] * value(reference, c["inverse"])
+                        qty = affordable(
+                            s, c, goal, reference, sigma[row, a], volume[row, a], elsewhere + own, gross, rules
+                        )
+                        if qty == 0.0:
+                            continue
+                        slip = impacted(qty, sigma[row, a], volume[row, a], rules, c)
+                        reason = Reason.BAND if order["rebalance"] != 0 else Reason.TARGET
+                        opened = trade(
+                            account, tally, s, c, fills[n], qty, reference, slip, rules.half_spread, rules.taker, t,
+                            at, now, order["number"], close[row, a], a, Liquidity.TAKER, reason, rules,
+                        )  # fmt: skip
+                        if inside:
+                            s["inside"] = 1
+                            s["anchor"] = reference
+                        if order["rebalance"] == 0:
+                            s["stop"] = order["stop"]
+                            s["take"] = order["take"]
+                            s["trail"] = order["trail"]
+                            s["extreme"] = fills[n]["price"]
+                            if opened:
+                                s["deadline"] = at + rules.time_exit if rules.time_exit > 0 else NEVER
+                        n += step
+
+                # 2. Exits that the open, or the moment of an entry, has gapped through.
+                exposed = False
+                for a in range(assets):
+                    s, c = state[a], contracts[a]
+                    if s["position"] == 0.0:
+                        continue
+                    exposed = True
+                    if isnan(open[t, a]):
+                        continue
+                    long, anchor = s["position"] > 0.0, s["anchor"]
+                    level, trailed = stop_level(s, c["tick"])
+                    reason, maker = Reason.TRAIL if trailed else Reason.STOP, False
+                    if not (anchor <= level if long else anchor >= level):
+                        if s["inside"] != 0 or not reached(anchor, take_level(s, c["tick"]), c["tick"], long):
+                            continue
+                        reason, maker = Reason.TAKE, True
+                    qty = -s["position"]
+                    slip = 0.0 if maker else impacted(qty, sigma[before, a], volume[before, a], rules, c)
+                    trade(
+                        account, tally, s, c, fills[n], qty, anchor, slip, 0.0 if maker else rules.half_spread,
+                        rules.maker if maker else rules.taker, t, open_ts[t] if s["inside"] == 0 else now - 1, now,
+                        account["orders"], anchor, a, Liquidity.MAKER if maker else Liquidity.TAKER, reason, rules,
+                    )  # fmt: skip
+                    account["orders"] += 1
+                    n += step
+                    leave(s)
+
+                # 3. Liquidation, every mark moving in a straight line to its adverse extreme.
+                if exposed:
+                    exposed = False
+                    worth_0, worth_1, need_0, need_1 = account["cash"], account["cash"], 0.0, 0.0
+                    for a in range(assets):
+                        s, c = state[a], contracts[a]
+                        if s["position"] != 0.0:
+                            exposed = True
+                            first, final = mark_span(s, mark_open[t, a], mark_high[t, a], mark_low[t, a])
+                            units = c["multiplier"] * s["position"]
+                            v0, v1 = value(first, c["inverse"]), value(final, c["inverse"])
+                            worth_0 += units * v0
+                            worth_1 += units * v1
+                            need_0 += c["maintenance"] * abs(units * v0)
+                            need_1 += c["maintenance"] * abs(units * v1)
+                    if exposed and worth_1 <= need_1:
+                        spare, short = worth_0 - need_0, worth_1 - need_1
+                        theta = spare / (spare - short) if spare > 0.0 else 0.0
+                        for a in range(assets):
+                            s, c = state[a], contracts[a]
+                            forget(s)
+                            if s["position"] == 0.0:
+                                continue
+                            first, final = mark_span(s, mark_open[t, a], mark_high[t, a], mark_low[t, a])
+                            v0, v1 = value(first, c["inverse"]), value(final, c["inverse"])
+                            liquidate(
+                                account, tally, s, c, fills[n], v0 + theta * (v1 - v0), t,
+                                open_ts[t] if theta == 0.0 and s["inside"] == 0 else now - 1, account["orders"], a,
+                            )  # fmt: skip
+                            account["orders"] += 1
+                            n += step
+                        # The fee comes once all is closed, from what is left.
+                        for a in range(assets):
+                            s, c = state[a], contracts[a]
+                            if s["position"] == 0.0:
+                                continue
+                            first, final = mark_span(s, mark_open[t, a], mark_high[t, a], mark_low[t, a])
+                            v0, v1 = value(first, c["inverse"]), value(final, c["inverse"])
+                            closed = c["multiplier"] * abs(s["position"] * (v0 + theta * (v1 - v0)))
+                            fee = min(rules.liquidation_fee * closed, max(account["cash"], 0.0))
+                            account["cash"] -= fee
+                            fee_of_venue += fee
+                            end_trip(account, tally, s["trip"] - fee, now, rules)
+                            s["position"] = 0.0
+                            bare(s)
+                        if account["cash"] < 0.0:
+                            fallen_short = -account["cash"]
+                            account["cash"] = 0.0
+
+                # 4, 5, 6. Stop, take and trail inside the bar.
+                for a in range(assets):
+                    s, c = state[a], contracts[a]
+                    if s["position"] == 0.0 or isnan(open[t, a]):
+                        continue
+                    long = s["position"] > 0.0
+                    level, trailed = stop_level(s, c["tick"])
+                    reason, maker = Reason.TRAIL if trailed else Reason.STOP, False
+                    hit = min(low[t, a], s["anchor"]) <= level if long else max(high[t, a], s["anchor"]) >= level
+                    if not hit and s["inside"] == 0:
+                        level = take_level(s, c["tick"])
+                        reason, maker = Reason.TAKE, True
+                        hit = reached(high[t, a] if long else low[t, a], level, c["tick"], long)
+                    if hit:
+                        qty = -s["position"]
+                        slip = 0.0 if maker else impacted(qty, sigma[before, a], volume[before, a], rules, c)
+                        trade(
+                            account, tally, s, c, fills[n], qty, level, slip, 0.0 if maker else rules.half_spread,
+                            rules.maker if maker else rules.taker, t, now - 1, now, account["orders"], level, a,
+                            Liquidity.MAKER if maker else Liquidity.TAKER, reason, rules,
+                        )  # fmt: skip
+                        account["orders"] += 1
+                        n += step
+                        leave(s)
+                    elif s["inside"] == 0:
+                        s["extreme"] = max(s["extreme"], high[t, a]) if long else min(s["extreme"], low[t, a])
+
+            # 7. Close.
+            worth, flat = account["cash"], True
+            for a in range(assets):
+                s, c = state[a], contracts[a]
+                if s["position"] != 0.0:
+                    flat = False
+                    worth += c["multiplier"] * s["position"] * value(mark_close[t, a], c["inverse"])
+            if worth <= 0.0 and not halted:
+                halted = True
+                for a in range(assets):
+                    s, c = state[a], contracts[a]
+                    forget(s)
+                    if s["position"] != 0.0:
+                        at_mark = value(mark_close[t, a], c["inverse"])
+                        liquidate(account, tally, s, c, fills[n], at_mark, t, now - 1, account["orders"], a)
+                        account["orders"] += 1
+                        n += step
+                        end_trip(account, tally, s["trip"], now, rules)
+                        s["position"] = 0.0
+                        bare(s)
+                fallen_short -= account["cash"]
+                account["cash"] = 0.0
+                worth, flat = 0.0, True
+                tally["status"] = Status.HALTED
+            tally["liquidation"] += fee_of_venue
+            tally["shortfall"] += fallen_short
+            if not flat:
+                tally["rows_held"] += 1
+            if keep:
+                equity[t - start] = worth
+                cash[t - start] = account["cash"]
+                liquidation[t - start] = fee_of_venue
+                shortfall[t - start] = fallen_short
+                for a in range(assets):
+                    position[t - start, a] = state[a]["position"]
+            if worth > account["peak"]:
+                account["peak"] = worth
+                account["trough"] = worth
+            elif worth < account["trough"]:
+                account["trough"] = worth
+                tally["max_drawdown"] = max(tally["max_drawdown"], 1.0 - worth / account["peak"])
+
+            # 8. Breakers.
+            if breakers and not halted and account["blocked_until"] < NEVER:
+                tripped = False
+                if worth <= account["peak"] * (1.0 - rules.drawdown):
+                    tripped = True
+                    account["blocked_until"] = NEVER
+                elif now >= account["blocked_until"] and worth <= account["day_equity"] * (1.0 - rules.daily_loss):
+                    tripped = True
+                    account["blocked_until"] = -(-now // DAY) * DAY
+                if tripped:
+                    tally["breakers"] += 1
+                    for a in range(assets):
+                        forget(state[a])
+                        if state[a]["position"] != 0.0:
+                            state[a]["flatten"] = 1
+            if day < len(day_rows) and day_rows[day] == t:
+                account["day_equity"] = worth
+                daily[lane, day] = worth
+                day += 1
+            elif t == stop - 1 and day < len(day_rows):
+                daily[lane, day] = worth
+
+            # 9. Decision.
+            if decision[t] and not halted and t < stop - 1:
+                while k < last and intents[k]["row"] <= t:
+                    if intents[k]["row"] == t:
+                        s = state[intents[k]["asset"]]
+                        s["held"] = intents[k]["size"]
+                        s["held_stop"] = intents[k]["stop"]
+                        s["held_take"] = intents[k]["take"]
+                        s["held_trail"] = intents[k]["trail"]
+                        s["working"] = 0
+                    k += 1
+                cooling = now < account["cool_until"]
+                for a in range(assets):
+                    s, c = state[a], contracts[a]
+                    fresh = not isnan(s["held"])
+                    if not fresh and not (banded and s["position"] != 0.0):
+                        continue
+                    if account["blocked_until"] == NEVER:
+                        s["held"] = nan  # it could never be sent
+                        continue
+                    if now < account["blocked_until"] or isnan(open[t, a]) or isnan(mark_close[t, a]):
+                        continue
+                    size = s["held"] if fresh else s["wanted"]
+                    if not fresh and (cooling or isnan(size) or size == 0.0 or s["flying"] > 0 or s["working"] != 0):
+                        continue
+                    unit = c["multiplier"] * abs(value(close[t, a], c["inverse"]))
+                    notional = notional_of(size, worth, rules)
+                    goal, waits = notional / unit, False
+                    if not fresh:
+                        if abs(unit * s["position"] / worth - notional / worth) <= rules.band:
+                            continue
+                    elif cooling and goal != 0.0:
+                        if goal * s["position"] < 0.0:
+                            goal, size, waits = 0.0, 0.0, True
+                        elif abs(goal) > abs(s["position"]):
+                            continue
+                    if s["flying"] > 0 or whole_lots(goal - s["position"], c["lot"]) != 0.0:
+                        order = flight[a, s["flying"]]
+                        s["flying"] += 1
+                        order["number"] = account["orders"]
+                        account["orders"] += 1
+                        order["row"] = t
+                        order["arrive"] = arrive[t, a]
+                        order["goal"] = goal
+                        order["size"] = size
+                        order["stop"] = s["held_stop"]
+                        order["take"] = s["held_take"]
+                        order["trail"] = s["held_trail"]
+                        order["rebalance"] = 0 if fresh else 1
+                    if fresh and not waits:
+                        s["wanted"] = size
+                        s["held"] = nan
+            t += 1
+
+            # Glide to the next row on which something is due.
+            due = min(stop - 1, intents[k]["row"] if k < last and not halted else stop)
+            if day < len(day_rows):
+                due = min(due, day_rows[day])
+            if t >= due:
+                continue
+            if not flat:
+                if stamp < len(stamps):
+                    due = min(due, stamps[stamp]["row"])
+                if banded or t >= due:
+                    continue
+            busy = False
+            for a in range(assets):
+                s = state[a]
+                busy |= s["flying"] > 0 or s["working"] != 0 or s["flatten"] != 0 or not isnan(s["held"])
+            if busy:
+                continue
+            if keep and n + most_fills > len(fills):
+                continue
+            funds, t0 = account["cash"], t
+            if flat:
+                if keep:
+                    for i in range(t - start, due - start):
+                        equity[i] = worth
+                        cash[i] = funds
+                        liquidation[i] = 0.0
+                        shortfall[i] = 0.0
+                        for a in range(assets):
+                            position[i, a] = 0.0
+                t = due
+                continue
+            peak, trough = account["peak"], account["trough"]
+            least = -inf
+            if breakers:
+                least = max(peak * (1.0 - rules.drawdown), account["day_equity"] * (1.0 - rules.daily_loss))
+            if assets == 1:
+                s, c = state[0], contracts[0]
+                units, inverse = c["multiplier"] * s["position"], c["inverse"]
+                long = units > 0.0
+                deadline = s["deadline"]
+                trailing = not isnan(s["trail"])
+                margin = liquidation_mark(funds, s["position"], c)
+                margin *= 1.0 + 1e-9 if long else 1.0 - 1e-9
+                level, _ = stop_level(s, c["tick"])
+                target = take_level(s, c["tick"])
+                while t < due:
+                    # Written so that a NaN, a missing bar, hands over.
+                    if long:
+                        if not (low[t, 0] > level and high[t, 0] <= target and mark_low[t, 0] > margin):
+                            break
+                    elif not (high[t, 0] < level and low[t, 0] >= target and mark_high[t, 0] < margin):
+                        break
+                    worth = funds + units * value(mark_close[t, 0], inverse)
+                    if worth <= least or worth <= 0.0 or open_ts[t] >= deadline:
+                        break
+                    if worth > peak:
+                        peak, trough = worth, worth
+                        if breakers:
+                            least = max(least, peak * (1.0 - rules.drawdown))
+                    elif worth < trough:
+                        trough = worth
+                        tally["max_drawdown"] = max(tally["max_drawdown"], 1.0 - worth / peak)
+                    if keep:
+                        i = t - start
+                        equity[i] = worth
+                        cash[i] = funds
+                        liquidation[i] = 0.0
+                        shortfall[i] = 0.0
+                        position[i, 0] = s["position"]
+                    if trailing and (high[t, 0] > s["extreme"] if long else low[t, 0] < s["extreme"]):
+                        s["extreme"] = high[t, 0] if long else low[t, 0]
+                        level, _ = stop_level(s, c["tick"])
+                    t += 1
+            else:
+                for a in range(assets):
+                    if state[a]["position"] != 0.0:
+                        level, _ = stop_level(state[a], contracts[a]["tick"])
+                        target = take_level(state[a], contracts[a]["tick"])
+                        long = state[a]["position"] > 0.0
+                        floor_of[a] = level if long else target
+                        roof_of[a] = target if long else level
+                quiet = True
+                while t < due:
+                    worth, worst, need = funds, funds, 0.0
+                    for a in range(assets):
+                        s, c = state[a], contracts[a]
+                        if s["position"] == 0.0:
+                            continue
+                        # Open bounds on both sides: a touch that would do nothing only costs a full row.
+                        quiet = low[t, a] > floor_of[a] and high[t, a] < roof_of[a] and open_ts[t] < s["deadline"]
+                        if not quiet or not isnan(s["trail"]):
+                            quiet = False
+                            break
+                        units = c["multiplier"] * s["position"]
+                        worth += units * value(mark_close[t, a], c["inverse"])
+                        adverse = units * value(
+                            min(mark_open[t, a], mark_low[t, a]) if units > 0.0 else max(mark_open[t, a], mark_high[t, a]),
+                            c["inverse"],
+                        )
+                        worst += adverse
+                        need += c["maintenance"] * abs(adverse)
+                    if not quiet or worst <= need + 1e-9 * abs(funds) or worth <= least or worth <= 0.0:
+                        break
+                    if worth > peak:
+                        peak, trough = worth, worth
+                        if breakers:
+                            least = max(least, peak * (1.0 - rules.drawdown))
+                    elif worth < trough:
+                        trough = worth
+                        tally["max_drawdown"] = max(tally["max_drawdown"], 1.0 - worth / peak)
+                    if keep:
+                        i = t - start
+                        equity[i] = worth
+                        cash[i] = funds
+                        liquidation[i] = 0.0
+                        shortfall[i] = 0.0
+                        for a in range(assets):
+                            position[i, a] = state[a]["position"]
+                    t += 1
+            account["peak"] = peak
+            account["trough"] = trough
+            tally["rows_held"] += t - t0
+
+        tally["equity"] = worth
+    return

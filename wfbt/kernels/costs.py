@@ -1,0 +1,49 @@
+"""What an order pays beyond the market's price.  Scalars in, scalars out."""
+
+from math import ceil, floor, sqrt
+
+from wfbt.kernels._jit import njit
+
+WORST_SLIP = 0.99  # a sale never yields nothing: beyond this the square-root law has left its domain
+
+
+@njit
+def slippage(qty, sigma, volume, half_spread, coefficient):
+    """Half spread plus square-root impact, as a fraction of the reference price.
+
+    `sigma` and `volume` belong to one horizon; NaN, or a volume of 0, switches the impact off.
+    """
+    slip = half_spread
+    if volume > 0.0 and sigma >= 0.0:
+        slip += coefficient * sigma * sqrt(abs(qty) / volume)
+    return min(slip, WORST_SLIP)
+
+
+@njit
+def on_tick(price, side, tick):
+    """`price` on the grid, against the trader: a buy up, a sale down, never below one tick."""
+    if tick == 0.0:
+        return price
+    if side > 0.0:
+        return ceil(price / tick - 1e-9) * tick
+    return max(floor(price / tick + 1e-9) * tick, tick)
+
+
+@njit
+def whole_lots(qty, lot):
+    """`qty` cut toward zero; 0.3 is three lots of 0.1, whatever binary fractions say."""
+    if lot == 0.0:
+        return qty
+    cut = floor(abs(qty) / lot + 1e-9) * lot
+    return cut if qty > 0.0 else -cut
+
+
+@njit
+def delayed_price(open, high, low, sigma, delay, horizon, adverse, gauss, side):
+    """Market price `delay` ns into a bar: a diffusion from its open that stays inside its range.
+
+    `adverse` in 0..1 turns the draw against the trader, so a delay costs on average and not only in variance.
+    """
+    z = open * sigma * sqrt(delay / horizon) * gauss
+    price = open + (1.0 - adverse) * z + adverse * side * abs(z)
+    return min(max(price, low), high)

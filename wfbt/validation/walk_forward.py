@@ -1,0 +1,212 @@
+"""Choose on the past, trade the future, fold after fold, as one account.
+
+Each fold replays every candidate over its training rows and picks the best by the objective; the chosen parameters
+decide on the test rows.  What the folds decide is stitched and replayed as one continuous account, so positions and
+costs cross the borders as they would in life.  Every candidate's returns, winners' and losers', are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from wfbt.compute import in_order
+from wfbt.engine.backtest import replay_ledger, span
+from wfbt.engine.intents import Heard, Lowering, Said
+from wfbt.engine.sweep import replay_lanes
+from wfbt.engine.tape import Deck
+from wfbt.kernels.abi import Rules
+from wfbt.ledger.ledger import Ledger
+from wfbt.ledger.metrics import objective
+from wfbt.policy.base import Rule, evaluate
+from wfbt.validation.folds import Fold
+
+F8 = npt.NDArray[np.float64]
+I8 = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Study:
+    """A policy, the market it is tried on, and everything that stays the same for all its candidates."""
+
+    deck: Deck
+    frames: Mapping[str, pd.DataFrame]
+    rule: Rule
+    candidates: Sequence[Mapping[str, Any]]
+    lowering: Lowering
+    rules: Rules
+    objective: str
+    jobs: int = 1
+
+    def say(self, candidate: int, train: I8 | None = None) -> Said:
+        """What a candidate says on the whole span; a fitted rule learns from bars that close at `train`."""
+        return self.lowering.say(evaluate(self.rule, self.frames, self.candidates[candidate], train))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Trial:
+    """What the candidates of one fold did: everything a fold has to remember.
+
+    Attributes
+    ----------
+    scores : (C,) float64
+        The objective on training rows, NaN where it is undefined.
+    chosen : int
+    train_returns : (C, D) float64; test_returns : (C, E) float64
+        Daily net returns of each candidate, alone from opening cash, on the fold's training and test rows.
+    round_trips : (C, 2) int64
+        On training and on test rows.
+    """
+
+    scores: F8
+    chosen: int
+    train_returns: F8
+    test_returns: F8
+    round_trips: I8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FoldResult:
+    """One fold: what was tried, what was chosen, how that did in and out of sample.
+
+    `in_sample` is the chosen candidate's own account over the training rows; `out_of_sample` the fold's part of the one
+    stitched account.
+    """
+
+    fold: Fold
+    params: Mapping[str, Any]
+    trial: Trial
+    in_sample: Ledger
+    out_of_sample: Ledger
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class WalkForward:
+    """All folds and the one account that walked through them."""
+
+    folds: tuple[FoldResult, ...]
+    ledger: Ledger
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """Where finished folds are kept: `recall(i)` gives a Trial or None, `keep(i, trial)` stores one."""
+
+    recall: Callable[[int], Trial | None] = field(default=lambda index: None)
+    keep: Callable[[int, Trial], None] = field(default=lambda index, trial: None)
+
+
+def rows_of(slices: tuple[slice, ...]) -> tuple[int, int]:
+    """First and last-plus-one decision bar of a block that is in one piece."""
+    (one,) = slices
+    return int(one.start), int(one.stop)
+
+
+def daily_returns(deck: Deck, daily: F8, start: int, stop: int, opening: float) -> F8:
+    """(L, D) returns by UTC day of lanes over execution rows [start, stop), from their equity at day ends.
+
+    In a market closed at weekends a Sunday's stub joins Monday.  After ruin (equity 0) a return is 0.
+    """
+    first = int(np.searchsorted(deck.day_rows, start))
+    last = int(np.searchsorted(deck.day_rows, stop - 1))
+    columns = np.arange(first, last + 1)
+    closes = deck.tape.close_ts[np.minimum(deck.day_rows[columns], stop - 1)]
+    kept = columns[closing_days(closes, deck.days_a_year)]
+    equity = daily[:, kept]
+    before = np.concatenate([np.full((len(equity), 1), opening), equity[:, :-1]], axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(before > 0, equity / before - 1.0, 0.0)
+
+
+def walk_forward(
+    study: Study,
+    folds: Sequence[Fold],
+    memory: Memory | None = None,
+    progress: Callable[[int, int], None] = lambda fold, candidates: None,
+) -> WalkForward:
+    """Walk `study` through `folds`.  `progress(fold, candidates)` is called after each fold with what it tried."""
+    memory = memory or Memory()
+    deck = study.deck
+    trials: list[Trial] = []
+    heard: list[Heard] | None = None
+    for fold in folds:
+        trial = memory.recall(fold.index)
+        if trial is None:
+            train, test = span(deck, *rows_of(fold.train)), span(deck, *rows_of(fold.test))
+            if study.rule.kind == "class":
+                heard = _hear(study, [train[0], test[0]], _training_times(deck, fold))
+            elif heard is None:
+                starts = [span(deck, *rows_of(block))[0] for one in folds for block in (one.train, one.test)]
+                heard = _hear(study, starts, None)
+            trial = _try(study, heard, train, test)
+            memory.keep(fold.index, trial)
+        trials.append(trial)
+        progress(fold.index, len(study.candidates))
+    return _stitch(study, folds, trials)
+
+
+def _training_times(deck: Deck, fold: Fold) -> I8:
+    return deck.close_ts[slice(*rows_of(fold.train))]
+
+
+def _hear(study: Study, starts: Sequence[int], train: I8 | None) -> list[Heard]:
+    return in_order(
+        lambda candidate: study.say(candidate, train).heard_from(starts), range(len(study.candidates)), study.jobs
+    )
+
+
+def _try(study: Study, heard: Sequence[Heard], train: tuple[int, int], test: tuple[int, int]) -> Trial:
+    """Replay every candidate on the training and on the test rows, and choose by the training rows alone."""
+    deck, count = study.deck, len(heard)
+    intents = [one.between(*train) for one in heard] + [one.between(*test) for one in heard]
+    lanes = replay_lanes(deck, intents, [train] * count + [test] * count, study.rules, study.jobs)
+    train_returns = daily_returns(deck, lanes.daily[:count], *train, study.rules.cash)
+    scores = objective(study.objective, train_returns, deck.days_a_year)
+    trips = lanes.tallies["trips"]
+    return Trial(
+        scores=scores,
+        chosen=int(np.argmax(np.where(np.isnan(scores), -np.inf, scores))),
+        train_returns=train_returns,
+        test_returns=daily_returns(deck, lanes.daily[count:], *test, study.rules.cash),
+        round_trips=np.stack([trips[:count], trips[count:]], axis=1),
+    )
+
+
+def _stitch(study: Study, folds: Sequence[Fold], trials: Sequence[Trial]) -> WalkForward:
+    deck = study.deck
+    parts: list[Said] = []
+    learnt: list[Ledger] = []
+    said: dict[int, Said] = {}
+    for fold, trial in zip(folds, trials, strict=True):
+        train = span(deck, *rows_of(fold.train))
+        if study.rule.kind == "class":
+            whole = study.say(trial.chosen, _training_times(deck, fold))
+        else:
+            if trial.chosen not in said:
+                said[trial.chosen] = study.say(trial.chosen)
+            whole = said[trial.chosen]
+        own = whole.heard_from([train[0]]).between(*train)
+        learnt.append(replay_ledger(deck, own, study.rules, *rows_of(fold.train)))
+        parts.append(whole.within(*span(deck, *rows_of(fold.test))))
+    first, last = rows_of(folds[0].test)[0], rows_of(folds[-1].test)[1]
+    ledger = replay_ledger(deck, Said.stitched(parts).intents(), study.rules, first, last)
+    close = deck.close_ts
+    results = []
+    for fold, trial, in_sample in zip(folds, trials, learnt, strict=True):
+        begin, end = rows_of(fold.test)
+        opens = int(close[begin] - deck.period)
+        results.append(
+            FoldResult(
+                fold=fold,
+                params=dict(study.candidates[trial.chosen]),
+                trial=trial,
+                in_sample=in_sample,
+                out_of_sample=ledger.slice(opens if begin == first else int(close[begin - 1]), int(close[end - 1])),
+            )
+        )
+    return WalkForward(folds=tuple(results), ledger=ledger)
