@@ -64,7 +64,7 @@ def replay_ledger(deck: Deck, intents: npt.NDArray[np.void], rules: Rules, first
     position = np.zeros((kept, assets))
     payments = np.zeros(max(1, len(deck.stamps)), PAYMENT)
     daily = np.full((1, len(deck.day_rows)), np.nan)
-    slots = assets * (deck.slots + 5)
+    slots = assets * (deck.slots + 6)
     room = min(2 * len(intents) + 64, MOST_FIRST_FILLS) + slots
     while True:
         fills, tally = np.zeros(room, FILL), np.zeros(1, TALLY)
@@ -89,8 +89,8 @@ def replay_ledger(deck: Deck, intents: npt.NDArray[np.void], rules: Rules, first
         liquidation=_per_bar(liquidation[:rows], chosen),
         shortfall=_per_bar(shortfall[:rows], chosen),
         multiplier=deck.contracts["multiplier"],
-        inverse=deck.contracts["inverse"] != 0.0,
-        days_a_year=deck.days_a_year,
+        inverse=bool(deck.contracts["inverse"][0] != 0.0),
+        days_a_year=deck.calendar.days_a_year,
         breakers=int(tally["breakers"][0]),
         halted=tally["status"][0] == Status.HALTED,
     )

@@ -156,7 +156,7 @@ class Lowering:
             return target * sizing.notional
         close = self.market.instruments[a].bars.close
         if sizing.method == "volatility":
-            year = self.deck.days_a_year * DAY
+            year = (365 if self.deck.calendar.weekends else 252) * DAY
             sigma = self.deck.tape.sigma[rows, a] * np.sqrt(year / self.deck.horizon)
             with np.errstate(divide="ignore", invalid="ignore"):
                 weight = target * sizing.goal / sigma

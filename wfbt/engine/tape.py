@@ -18,6 +18,7 @@ from wfbt.engine.latency import Latency
 from wfbt.errors import DataError
 from wfbt.features.volatility import trailing_sigma_volume
 from wfbt.kernels.abi import ASSET, STAMP, Tape
+from wfbt.ledger.metrics import Calendar, trading_calendar
 
 I8 = npt.NDArray[np.int64]
 F8 = npt.NDArray[np.float64]
@@ -43,8 +44,8 @@ class Deck:
         For each symbol, the decision bars that are its own.
     slots : int
         Most orders of one symbol in flight at once.
-    days_a_year : float
-        Trading days a year: 365 where the market trades at weekends, else 252.
+    calendar : Calendar
+        Which closes make a day of returns.
     notes : tuple of str
         What had to be assumed; for the manifest.
     """
@@ -58,7 +59,7 @@ class Deck:
     decisions: I8
     places: tuple[I8, ...]
     slots: int
-    days_a_year: float
+    calendar: Calendar
     horizon: int
     notes: tuple[str, ...]
 
@@ -139,16 +140,10 @@ def lay_out(market: Market, costs: Costs, latency: Latency, maintenance: float, 
         decisions=decisions,
         places=tuple(places),
         slots=int(max(1, live[decision].max(initial=1))),
-        days_a_year=365.0 if _trades_at_weekends(close_ts) else 252.0,
+        calendar=trading_calendar(close_ts[decisions]),
         horizon=horizon,
         notes=tuple(notes),
     )
-
-
-def _trades_at_weekends(close_ts: I8) -> bool:
-    """Does at least one row in twenty belong to a Saturday?  1970-01-01 was a Thursday."""
-    weekday = ((close_ts - 1) // DAY + 3) % 7
-    return bool(np.mean(weekday == 5) > 0.05)
 
 
 def _clock(instruments: tuple[Instrument, ...], coarse_open: I8, period: int) -> tuple[I8, I8, I8]:

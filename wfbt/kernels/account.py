@@ -8,7 +8,7 @@ from math import inf, isnan, nan
 
 from wfbt.kernels._jit import njit
 from wfbt.kernels.abi import Reason
-from wfbt.kernels.costs import on_tick, slippage, whole_lots
+from wfbt.kernels.costs import on_tick, slippage, step_to
 
 NEVER = 2**63 - 1
 
@@ -127,6 +127,8 @@ def pay_funding(account, tally, state, contract, out, stamp, row):
 @njit
 def notional_of(size, equity, rules):
     """Signed quote value of a target of `size`, after the cap per symbol."""
+    if equity <= 0.0:
+        return 0.0
     notional = size * equity if rules.size == 0 else size
     cap = rules.max_position * equity
     return min(max(notional, -cap), cap)
@@ -140,7 +142,7 @@ def affordable(state, contract, goal, reference, sigma, volume, equity, other, r
     those of the whole order, so an order that is cut is cut a little deeper than it need be, never too little.
     """
     position = state["position"]
-    delta = whole_lots(goal - position, contract["lot"])
+    delta = step_to(goal, position, contract["lot"])
     after = position + delta
     same_side = after * position > 0.0
     if same_side and abs(after) <= abs(position):
@@ -159,7 +161,8 @@ def affordable(state, contract, goal, reference, sigma, volume, equity, other, r
     if abs(after) <= most * (1.0 + 1e-12):
         return delta
     least = held if same_side else 0.0
-    return whole_lots(side * max(most, least) - position, contract["lot"])
+    cut = step_to(side * max(most, least), position, contract["lot"])
+    return cut if abs(cut) > 1e-12 * abs(delta) else 0.0
 
 
 @njit
@@ -309,3 +312,35 @@ def copy_order(to, order):
     to["take"] = order["take"]
     to["trail"] = order["trail"]
     to["rebalance"] = order["rebalance"]
+
+
+@njit
+def close_gapped(
+    account, tally, state, contract, out, price, stop_only, sigma, volume, row, ts, now, asset, rules,
+):  # fmt: skip
+    """Exit at `price` what it has gapped through; True when that happened.  `stop_only`: the stop alone counts."""
+    long = state["position"] > 0.0
+    level, trailed = stop_level(state, contract["tick"])
+    reason, maker = Reason.TRAIL if trailed else Reason.STOP, False
+    if not (price <= level if long else price >= level):
+        if stop_only or not reached(price, take_level(state, contract["tick"]), contract["tick"], long):
+            return False
+        reason, maker = Reason.TAKE, True
+    leave_at(account, tally, state, contract, out, price, maker, reason, sigma, volume, row, ts, now, asset, rules)
+    return True
+
+
+@njit
+def leave_at(
+    account, tally, state, contract, out, price, maker, reason, sigma, volume, row, ts, now, asset, rules,
+):  # fmt: skip
+    """Close the whole position at `price`: as maker at exactly it, as taker with spread, impact and ticks."""
+    qty = -state["position"]
+    slip = 0.0 if maker else impacted(qty, sigma, volume, rules, contract)
+    trade(
+        account, tally, state, contract, out, qty, price, slip, 0.0 if maker else rules.half_spread,
+        rules.maker if maker else rules.taker, row, ts, now, account["orders"], price, asset, 1 if maker else 0,
+        reason, rules,
+    )  # fmt: skip
+    account["orders"] += 1
+    leave(state)

@@ -14,12 +14,13 @@ from wfbt.kernels.account import (
     NEVER,
     affordable,
     bare,
+    close_gapped,
     copy_order,
     end_trip,
     forget,
     goal_after_costs,
     impacted,
-    leave,
+    leave_at,
     liquidate,
     liquidation_mark,
     mark_span,
@@ -31,7 +32,7 @@ from wfbt.kernels.account import (
     trade,
     value,
 )
-from wfbt.kernels.costs import delayed_price, whole_lots
+from wfbt.kernels.costs import delayed_price, step_to
 
 DAY = 86_400_000_000_000
 
@@ -93,7 +94,7 @@ def replay(
     floor_of, roof_of = np.zeros(assets), np.zeros(assets)
     breakers = rules.daily_loss < inf or rules.drawdown < inf
     banded = rules.band < inf
-    most_fills = assets * (slots + 5)  # that one row can make
+    most_fills = assets * (slots + 6)  # that one row can make
 
     for lane in range(len(lanes)):
         start, stop, k, last = lanes[lane]["start"], lanes[lane]["stop"], lanes[lane]["first"], lanes[lane]["last"]
@@ -150,6 +151,13 @@ def replay(
                                 if due < now and (chosen < 0 or due < flight[a, chosen]["arrive"]):
                                     chosen = i
                             at = max(flight[a, chosen]["arrive"], open_ts[t]) if chosen >= 0 else NEVER
+                            if chosen >= 0 and at > open_ts[t] and s["inside"] == 0 and s["position"] != 0.0 and trades:
+                                # An exit that the open gapped through is done before an order arrives inside the bar.
+                                if close_gapped(
+                                    account, tally, s, c, fills[n], open[t, a], False, sigma[before, a],
+                                    volume[before, a], t, open_ts[t], now, a, rules,
+                                ):  # fmt: skip
+                                    n += step
                         while stamp < len(stamps) and stamps[stamp]["row"] == t and stamps[stamp]["asset"] == a:
                             if stamps[stamp]["ts"] > at:
                                 break
@@ -162,21 +170,18 @@ def replay(
                             if s["position"] == 0.0:
                                 s["flatten"] = 0
                             elif trades and (s["flatten"] != 0 or open_ts[t] >= s["deadline"]):
-                                qty = -s["position"]
-                                slip = impacted(qty, sigma[before, a], volume[before, a], rules, c)
-                                reason = Reason.BREAKER if s["flatten"] != 0 else Reason.TIME
-                                trade(
-                                    account, tally, s, c, fills[n], qty, open[t, a], slip, rules.half_spread,
-                                    rules.taker, t, at, now, account["orders"], open[t, a], a, Liquidity.TAKER,
-                                    reason, rules,
+                                broken, wanted, waiting = s["flatten"] != 0, s["wanted"], s["working"]
+                                reason = Reason.BREAKER if broken else Reason.TIME
+                                leave_at(
+                                    account, tally, s, c, fills[n], open[t, a], False, reason, sigma[before, a],
+                                    volume[before, a], t, at, now, a, rules,
                                 )  # fmt: skip
-                                account["orders"] += 1
                                 n += step
-                                if s["flatten"] != 0:
-                                    bare(s)  # what was decided since the breaker stands
-                                else:
-                                    leave(s)
                                 s["flatten"] = 0
+                                if broken:
+                                    # What was decided since the breaker stands.
+                                    s["wanted"] = wanted
+                                    s["working"] = waiting
                             continue
                         if at == NEVER:
                             break
@@ -207,7 +212,8 @@ def replay(
                         delay = at - open_ts[t]
                         inside = delay > 0 and not isnan(sigma[row, a])
                         if inside:
-                            side = 1.0 if goal > s["position"] else -1.0
+                            towards = step_to(goal, s["position"], 0.0)
+                            side = 1.0 if towards > 0.0 else -1.0 if towards < 0.0 else 0.0
                             reference = delayed_price(
                                 open[t, a], high[t, a], low[t, a], sigma[row, a], delay, rules.horizon,
                                 rules.adverse, gauss[row, a], side,
@@ -247,23 +253,11 @@ def replay(
                     exposed = True
                     if isnan(open[t, a]):
                         continue
-                    long, anchor = s["position"] > 0.0, s["anchor"]
-                    level, trailed = stop_level(s, c["tick"])
-                    reason, maker = Reason.TRAIL if trailed else Reason.STOP, False
-                    if not (anchor <= level if long else anchor >= level):
-                        if s["inside"] != 0 or not reached(anchor, take_level(s, c["tick"]), c["tick"], long):
-                            continue
-                        reason, maker = Reason.TAKE, True
-                    qty = -s["position"]
-                    slip = 0.0 if maker else impacted(qty, sigma[before, a], volume[before, a], rules, c)
-                    trade(
-                        account, tally, s, c, fills[n], qty, anchor, slip, 0.0 if maker else rules.half_spread,
-                        rules.maker if maker else rules.taker, t, open_ts[t] if s["inside"] == 0 else now - 1, now,
-                        account["orders"], anchor, a, Liquidity.MAKER if maker else Liquidity.TAKER, reason, rules,
-                    )  # fmt: skip
-                    account["orders"] += 1
-                    n += step
-                    leave(s)
+                    if close_gapped(
+                        account, tally, s, c, fills[n], s["anchor"], s["inside"] != 0, sigma[before, a],
+                        volume[before, a], t, open_ts[t] if s["inside"] == 0 else now - 1, now, a, rules,
+                    ):  # fmt: skip
+                        n += step
 
                 # 3. Liquidation, every mark moving in a straight line to its adverse extreme.
                 if exposed:
@@ -328,16 +322,11 @@ def replay(
                         reason, maker = Reason.TAKE, True
                         hit = reached(high[t, a] if long else low[t, a], level, c["tick"], long)
                     if hit:
-                        qty = -s["position"]
-                        slip = 0.0 if maker else impacted(qty, sigma[before, a], volume[before, a], rules, c)
-                        trade(
-                            account, tally, s, c, fills[n], qty, level, slip, 0.0 if maker else rules.half_spread,
-                            rules.maker if maker else rules.taker, t, now - 1, now, account["orders"], level, a,
-                            Liquidity.MAKER if maker else Liquidity.TAKER, reason, rules,
+                        leave_at(
+                            account, tally, s, c, fills[n], level, maker, reason, sigma[before, a], volume[before, a],
+                            t, now - 1, now, a, rules,
                         )  # fmt: skip
-                        account["orders"] += 1
                         n += step
-                        leave(s)
                     elif s["inside"] == 0:
                         s["extreme"] = max(s["extreme"], high[t, a]) if long else min(s["extreme"], low[t, a])
 
@@ -389,7 +378,7 @@ def replay(
                 if worth <= account["peak"] * (1.0 - rules.drawdown):
                     tripped = True
                     account["blocked_until"] = NEVER
-                elif now >= account["blocked_until"] and worth <= account["day_equity"] * (1.0 - rules.daily_loss):
+                elif now > account["blocked_until"] and worth <= account["day_equity"] * (1.0 - rules.daily_loss):
                     tripped = True
                     account["blocked_until"] = -(-now // DAY) * DAY
                 if tripped:
@@ -441,7 +430,7 @@ def replay(
                             goal, size, waits = 0.0, 0.0, True
                         elif abs(goal) > abs(s["position"]):
                             continue
-                    if s["flying"] > 0 or whole_lots(goal - s["position"], c["lot"]) != 0.0:
+                    if s["flying"] > 0 or s["flatten"] != 0 or step_to(goal, s["position"], c["lot"]) != 0.0:
                         order = flight[a, s["flying"]]
                         s["flying"] += 1
                         order["number"] = account["orders"]

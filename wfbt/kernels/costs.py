@@ -39,6 +39,15 @@ def whole_lots(qty, lot):
 
 
 @njit
+def step_to(goal, position, lot):
+    """Quantity that takes `position` to `goal`, in whole lots; what only rounding makes a difference is none."""
+    delta = goal - position
+    if abs(delta) <= 1e-12 * max(abs(goal), abs(position)):
+        return 0.0
+    return whole_lots(delta, lot)
+
+
+@njit
 def delayed_price(open, high, low, sigma, delay, horizon, adverse, gauss, side):
     """Market price `delay` ns into a bar: a diffusion from its open that stays inside its range.
 

@@ -41,3 +41,8 @@ def run_id(parts: dict[str, Any]) -> str:
 def machine() -> dict[str, str]:
     """Where it ran; recorded, not hashed."""
     return {"system": platform.system(), "machine": platform.machine(), "python": sys.version.split()[0]}
+
+
+def sha256(data: bytes) -> str:
+    """Hex digest."""
+    return hashlib.sha256(data).hexdigest()

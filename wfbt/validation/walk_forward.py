@@ -22,7 +22,7 @@ from wfbt.engine.sweep import replay_lanes
 from wfbt.engine.tape import Deck
 from wfbt.kernels.abi import Rules
 from wfbt.ledger.ledger import Ledger
-from wfbt.ledger.metrics import objective
+from wfbt.ledger.metrics import daily_returns, objective
 from wfbt.policy.base import Rule, evaluate
 from wfbt.validation.folds import Fold
 
@@ -107,20 +107,14 @@ def rows_of(slices: tuple[slice, ...]) -> tuple[int, int]:
     return int(one.start), int(one.stop)
 
 
-def daily_returns(deck: Deck, daily: F8, start: int, stop: int, opening: float) -> F8:
-    """(L, D) returns by UTC day of lanes over execution rows [start, stop), from their equity at day ends.
-
-    In a market closed at weekends a Sunday's stub joins Monday.  After ruin (equity 0) a return is 0.
-    """
+def lane_returns(deck: Deck, daily: F8, start: int, stop: int, opening: float) -> F8:
+    """(L, D) daily returns of lanes over execution rows [start, stop), from their equity at the ends of UTC days."""
     first = int(np.searchsorted(deck.day_rows, start))
     last = int(np.searchsorted(deck.day_rows, stop - 1))
     columns = np.arange(first, last + 1)
     closes = deck.tape.close_ts[np.minimum(deck.day_rows[columns], stop - 1)]
-    kept = columns[closing_days(closes, deck.days_a_year)]
-    equity = daily[:, kept]
-    before = np.concatenate([np.full((len(equity), 1), opening), equity[:, :-1]], axis=1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(before > 0, equity / before - 1.0, 0.0)
+    equity = daily[:, columns[deck.calendar.day_ends(closes)]]
+    return daily_returns(np.concatenate([np.full((len(equity), 1), opening), equity], axis=1))
 
 
 def walk_forward(
@@ -165,14 +159,14 @@ def _try(study: Study, heard: Sequence[Heard], train: tuple[int, int], test: tup
     deck, count = study.deck, len(heard)
     intents = [one.between(*train) for one in heard] + [one.between(*test) for one in heard]
     lanes = replay_lanes(deck, intents, [train] * count + [test] * count, study.rules, study.jobs)
-    train_returns = daily_returns(deck, lanes.daily[:count], *train, study.rules.cash)
-    scores = objective(study.objective, train_returns, deck.days_a_year)
+    train_returns = lane_returns(deck, lanes.daily[:count], *train, study.rules.cash)
+    scores = objective(study.objective, train_returns, deck.calendar.periods_per_year)
     trips = lanes.tallies["trips"]
     return Trial(
         scores=scores,
         chosen=int(np.argmax(np.where(np.isnan(scores), -np.inf, scores))),
         train_returns=train_returns,
-        test_returns=daily_returns(deck, lanes.daily[count:], *test, study.rules.cash),
+        test_returns=lane_returns(deck, lanes.daily[count:], *test, study.rules.cash),
         round_trips=np.stack([trips[:count], trips[count:]], axis=1),
     )
 

@@ -1,0 +1,1 @@
+"""Slow, obvious references, written from the documents and sharing no code with wfbt."""

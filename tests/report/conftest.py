@@ -1,0 +1,211 @@
+"""A made-up run of the shape the pipeline hands to the report."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from wfbt.report.curves import Curves
+from wfbt.report.page import LATER
+
+HOUR = 3_600_000_000_000
+DAY = 24 * HOUR
+START = np.datetime64("2021-01-01", "ns").astype(np.int64)
+IDLE = "no position was held"
+METRIC_KEYS = (
+    "sharpe", "sortino", "calmar", "annual_return", "total_return", "max_drawdown", "volatility", "win_rate",
+    "profit_factor", "trades", "avg_trade", "avg_holding_hours", "exposure", "turnover",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class FakeRun:
+    result: dict[str, Any]
+    curves: Curves
+    trades: pd.DataFrame
+
+
+def iso(ts: int) -> str:
+    return f"{np.datetime64(int(ts), 's' if ts < 10**12 else 'ns').astype('datetime64[s]')}Z"
+
+
+def section(returns: np.ndarray, equity: np.ndarray, trips: int) -> dict[str, Any]:
+    """Metrics of daily returns and an equity curve, as the ledger would give them."""
+    total = equity[-1] / equity[0] - 1
+    annual = (1 + total) ** (365 / len(returns)) - 1
+    drawdown = float((1 - equity / np.maximum.accumulate(equity)).max())
+    downside = np.sqrt((np.minimum(returns, 0) ** 2).mean())
+    return {
+        "sharpe": float(returns.mean() / returns.std(ddof=1) * np.sqrt(365)),
+        "sortino": float(returns.mean() / downside * np.sqrt(365)),
+        "calmar": float(annual / drawdown),
+        "annual_return": float(annual),
+        "total_return": float(total),
+        "max_drawdown": drawdown,
+        "volatility": float(returns.std(ddof=1) * np.sqrt(365)),
+        "win_rate": 0.41,
+        "profit_factor": 1.07,
+        "trades": trips,
+        "avg_trade": float((equity[-1] - equity[0]) / max(trips, 1)),
+        "avg_holding_hours": 31.4,
+        "exposure": 0.57,
+        "turnover": 88.2,
+        "days": len(returns),
+        "periods_per_year": 365,
+        "reasons": {},
+    }
+
+
+def missing(why: str) -> dict[str, Any]:
+    """A section without one number."""
+    return dict.fromkeys(METRIC_KEYS) | {
+        "days": None,
+        "periods_per_year": None,
+        "reasons": dict.fromkeys(METRIC_KEYS, why),
+    }
+
+
+def make_trades(rng: np.random.Generator, symbols: tuple[str, ...], count: int, rows: int) -> pd.DataFrame:
+    entry = np.sort(rng.integers(0, rows - 60, count))
+    held = rng.integers(1, 60, count)
+    returns = rng.standard_t(3, count) * 0.02
+    price = rng.uniform(20_000, 60_000, count)
+    return pd.DataFrame(
+        {
+            "symbol": rng.choice(symbols, count),
+            "direction": rng.choice([1, -1], count),
+            "entry_ts": START + entry * HOUR,
+            "exit_ts": START + (entry + held) * HOUR,
+            "quantity": rng.uniform(0.1, 2, count),
+            "entry_price": price,
+            "exit_price": price * (1 + returns),
+            "fees": rng.uniform(5, 30, count),
+            "spread": rng.uniform(1, 4, count),
+            "impact": rng.uniform(1, 9, count),
+            "funding": rng.normal(0, 5, count),
+            "profit": returns * 50_000,
+            "return": returns,
+            "holding_hours": held.astype(float),
+            "exit_reason": rng.choice(["target", "stop", "take", "trail"], count),
+            "open": np.arange(count) == count - 1,
+        }
+    )
+
+
+def make_run(
+    folds: int = 12,
+    symbols: tuple[str, ...] = ("BTCUSDT",),
+    days: int = 1440,
+    trips: int = 400,
+    name: str = "ema-rsi-adx",
+    seed: int = 7,
+    drift: float = 0.0,
+    steps: np.ndarray | None = None,
+) -> FakeRun:
+    """A run over hourly bars; `steps` replaces the random hourly log returns of the market."""
+    rng = np.random.default_rng(seed)
+    rows = days * 24
+    market = rng.standard_t(4, rows) * 0.006 + 0.00002 if steps is None else steps[:rows]
+    weight = (
+        np.repeat(np.sign(rng.normal(0.2, 1, (rows // 30 + 1, len(symbols)))), 30, axis=0)[:rows] * 0.6 / len(symbols)
+    )
+    if trips == 0:
+        weight = np.zeros_like(weight)
+    own = weight.sum(axis=1) * market + drift * (weight != 0).any(axis=1)
+    ts = START + (np.arange(rows) + 1) * HOUR
+    equity, benchmark = 1e5 * np.exp(np.cumsum(own)), 1e5 * np.exp(np.cumsum(market))
+    fold = np.arange(rows) * folds // rows
+    daily, held = own.reshape(days, 24).sum(axis=1), market.reshape(days, 24).sum(axis=1)
+    daily, held = np.expm1(daily), np.expm1(held)
+    train = 120 * 24
+    listed, inside = [], []
+    for index in range(folds):
+        block = np.flatnonzero(fold == index)
+        first, last = ts[block[0]] - HOUR, ts[block[-1]]
+        past = np.exp(np.cumsum(rng.normal(0.0001, 0.004, train)))
+        inside.append((first - np.arange(train, 0, -1) * HOUR, 1e5 * past))
+        past_daily = past[23::24][1:] / past[23::24][:-1] - 1
+        own_daily = daily[block[0] // 24 : block[-1] // 24 + 1]
+        listed.append(
+            {
+                "index": index,
+                "train_start": iso(first - train * HOUR),
+                "train_end": iso(first),
+                "test_start": iso(first),
+                "test_end": iso(last),
+                "params": {
+                    "fast": int(rng.choice([8, 12, 16, 24])), "slow": int(rng.choice([32, 48, 64, 80, 96])), "rsi": 14,
+                },
+                "candidates": 96,
+                "in_sample": section(past_daily, past, 40),
+                "out_of_sample": section(own_daily, equity[block], trips // folds) if trips else missing(IDLE),
+            }
+        )  # fmt: skip
+    later = dict.fromkeys(LATER, "this version does not compute it")
+    result = {
+        "run_id": "3f9c1a7be2d04c55",
+        "schema_version": "1",
+        "name": name,
+        "folds": listed,
+        "oos": section(daily, equity, trips) if trips else missing(IDLE) | {"total_return": 0.0, "trades": 0},
+        "benchmark": section(held, benchmark, 1),
+        "costs": {
+            "fees": 6120.4, "spread": 812.0, "impact": 455.9, "funding": -318.2, "liquidation": 0.0, "reasons": {},
+        },
+        "walk_forward_efficiency": 0.34,
+        "account": {"cash": 100_000.0, "leverage": 3},
+        "events": {"liquidations": 0, "breakers": 3, "halted": False, "shortfall": 0.0},
+        "assumptions": [
+            {"key": "latency.order", "value": "uniform 100ms to 500ms", "note": "a short delay costs something"},
+            {"key": "costs.taker_bps", "value": 5.0, "note": "paid on notional by every order that takes"},
+        ],
+        "notes": ["2 funding stamps were snapped to a round minute"],
+        "data": {
+            symbol: {
+                "rows": rows, "first": iso(START), "last": iso(ts[-1]), "period": "1h", "funding_stamps": days * 3,
+                "mark": False, "findings": ["2021-02-11 03:00Z: gap of 2 bars"],
+            }
+            for symbol in symbols
+        },
+        "reasons": later,
+        **dict.fromkeys(LATER),
+    }  # fmt: skip
+    curves = Curves(
+        symbols=symbols,
+        ts=ts,
+        equity=equity,
+        benchmark=benchmark,
+        drawdown=1 - equity / np.maximum.accumulate(equity),
+        weight=weight,
+        fold=fold,
+        in_sample=tuple(inside),
+        days=np.datetime64("2021-01-01", "D") + np.arange(days),
+        returns=daily,
+        benchmark_returns=held,
+    )
+    return FakeRun(result=result, curves=curves, trades=make_trades(rng, symbols, trips, rows))
+
+
+@pytest.fixture
+def fake() -> Callable[..., FakeRun]:
+    return make_run
+
+
+@pytest.fixture
+def all_missing() -> FakeRun:
+    """A run whose every metric is null."""
+    run = make_run(folds=2, days=60, trips=6)
+    why = "60 days are too few"
+    run.result["oos"] = missing(why)
+    run.result["benchmark"] = missing(why)
+    run.result["costs"] = dict.fromkeys(("fees", "spread", "impact", "funding", "liquidation")) | {
+        "reasons": {"fees": why}
+    }
+    run.result["walk_forward_efficiency"] = None
+    for fold in run.result["folds"]:
+        fold["in_sample"] = missing(why)
+        fold["out_of_sample"] = missing(why)
+    return run

@@ -1,0 +1,189 @@
+"""index.html: complete, honest, safe with hostile names, and alone."""
+
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from plotly.offline import get_plotlyjs
+
+from wfbt.report.formats import METRICS
+from wfbt.report.page import LATER, render_index
+
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{ 7 * 7 }}"
+
+
+class Reader(HTMLParser):
+    """Tags, attributes and visible text; what stands in script and style apart."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text, self.code, self._inside = [], [], ""
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        self._inside = tag
+
+    def handle_endtag(self, tag):
+        self._inside = ""
+
+    def handle_data(self, data):
+        (self.code if self._inside in ("script", "style") else self.text).append(data)
+
+    @property
+    def words(self) -> str:
+        return " ".join(" ".join(self.text).split())
+
+
+def render(run) -> str:
+    return render_index(run.result, run.curves, run.trades)
+
+
+def without_plotly(html: str) -> str:
+    library = get_plotlyjs()
+    assert html.count(library) == 1
+    return html.replace(library, "")
+
+
+def figure(html: str, name: str) -> dict:
+    found = re.search(rf'<script type="application/json" id="figure-{name}">(.*?)</script>', html, re.DOTALL)
+    assert found is not None, name
+    return json.loads(found.group(1))
+
+
+def test_the_page_shows_every_headline_number_beside_buy_and_hold(fake):
+    run = fake(folds=4, days=200)
+    text = Reader(render(run)).words
+    for _, words, _ in METRICS:
+        assert words in text
+    assert f"{run.result['oos']['sharpe']:.2f}" in text
+    assert f"{run.result['benchmark']['max_drawdown']:.1%}" in text
+
+
+def test_the_page_asks_no_other_host_and_stays_below_six_megabytes(fake):
+    html = render(fake(folds=12, days=1440))
+    assert len(html.encode()) < 6_000_000
+    rest = without_plotly(html)
+    assert not re.search(r"https?:|//[a-z]|@import|url\(", rest.replace("// Named one by one", ""))
+    for tag, attributes in Reader(rest).tags:
+        assert tag not in ("link", "iframe", "img", "object", "embed"), tag
+        assert not {"src", "action", "srcset"} & set(attributes), (tag, attributes)
+
+
+def test_no_button_sends_a_chart_to_a_server(fake):
+    rest = without_plotly(render(fake(folds=1, days=40)))
+    assert 'modeBarButtons: [["toImage", "zoom2d", "pan2d", "resetScale2d"]]' in rest
+
+
+def test_hostile_names_stay_text(fake):
+    run = fake(folds=2, days=60, symbols=(HOSTILE,), name=HOSTILE)
+    for number, fold in enumerate(run.result["folds"]):
+        fold["params"] = {HOSTILE: f"{HOSTILE}{number}"}
+    run.result["notes"] = [HOSTILE]
+    run.result["assumptions"] = [{"key": HOSTILE, "value": HOSTILE, "note": HOSTILE}]
+    run.result["oos"] |= {"sharpe": None, "reasons": {"sharpe": HOSTILE}}
+    html = render(run)
+    page = Reader(without_plotly(html))
+    assert HOSTILE in page.words
+    assert [tag for tag, _ in page.tags if tag == "img"] == []
+    assert all("onerror" not in attributes for _, attributes in page.tags)
+    assert not any(code.strip().startswith("alert(") for code in page.code)
+    titles = figure(html, "parameters")["layout"]["annotations"]
+    assert titles[0]["text"].startswith("&lt;script&gt;")  # plotly reads markup in labels
+
+
+def test_a_missing_number_is_a_dash_with_its_reason_as_tooltip_and_footnote(all_missing):
+    page = Reader(without_plotly(render(all_missing)))
+    why = "60 days are too few"
+    dashes = [attributes for tag, attributes in page.tags if tag == "td" and attributes.get("title") == why]
+    # All but the days for strategy and benchmark, eight numbers of each fold, and the fees.
+    assert len(dashes) == 2 * (len(METRICS) - 1) + 2 * 8 + 1
+    notes = [attributes["id"] for tag, attributes in page.tags if tag == "li" and "id" in attributes]
+    assert notes == [f"note-{number + 1}" for number in range(len(notes))]
+    links = {attributes["href"] for tag, attributes in page.tags if tag == "a" and attributes["href"].startswith("#")}
+    assert links == {f"#{note}" for note in notes}
+    assert "What it earned out of sample is not known: 60 days are too few." in page.words
+
+
+def test_what_was_not_evaluated_is_listed_with_its_reason(fake):
+    run = fake(folds=2, days=60)
+    run.result["leakage"] = {"leaks": 0}
+    run.result["reasons"]["monte_carlo"] = "switched off"
+    text = Reader(render(run)).words
+    assert "monte carlo switched off" in text
+    assert "leakage" not in text
+    for key in set(LATER) - {"leakage"}:
+        assert key.replace("_", " ") in text
+
+
+def test_each_fold_links_to_its_tearsheet(fake):
+    page = Reader(render(fake(folds=3, days=90)))
+    links = [attributes["href"] for tag, attributes in page.tags if tag == "a"]
+    assert [link for link in links if link.startswith("folds/")] == [f"folds/{n:02d}/tearsheet.html" for n in range(3)]
+    assert "tearsheet.html" in links
+
+
+def test_a_run_without_trades_says_so_and_compares_nothing(fake):
+    run = fake(folds=1, days=60, trips=0)
+    html = render(run)
+    text = Reader(without_plotly(html)).words
+    assert "There was no round trip." in text
+    assert "It never completed a round trip, so nothing can be said of its trades." in text
+    assert "neither made nor lost anything" in text
+    assert "beat buy-and-hold" not in text
+    assert 'id="figure-trades"' not in html
+    assert 'id="figure-parameters"' not in html  # one fold: nothing moved
+
+
+def test_few_round_trips_are_listed_once_and_many_as_best_and_worst(fake):
+    few, many = (Reader(render(fake(folds=1, days=60, trips=n))).words for n in (20, 21))
+    assert "All round trips, best first" in few
+    assert "Worst 10" not in few
+    assert "Best 10" in many
+    assert "Worst 10" in many
+    assert "still open" in few
+
+
+@pytest.mark.parametrize("symbols", [("BTCUSDT",), ("BTCUSDT", "ETHUSDT", "SOLUSDT")])
+def test_exposure_shows_gross_only_where_several_symbols_trade(fake, symbols):
+    names = {trace.get("name") for trace in figure(render(fake(folds=2, days=60, symbols=symbols)), "account")["data"]}
+    assert ("Gross exposure" in names) == (len(symbols) > 1)
+    assert {"Strategy", "Buy and hold", "Net exposure"} <= names
+
+
+def test_the_same_run_gives_the_same_bytes(fake):
+    assert render(fake(folds=3, days=120, seed=5)) == render(fake(folds=3, days=120, seed=5))
+
+
+def test_every_placeholder_has_its_figure_and_every_figure_its_placeholder(fake, all_missing):
+    for run in (fake(folds=3, days=120), all_missing, fake(folds=1, days=40, trips=0)):
+        page = Reader(without_plotly(render(run)))
+        placeholders = {attributes["data-figure"] for _, attributes in page.tags if "data-figure" in attributes}
+        payloads = {
+            attributes["id"].removeprefix("figure-")
+            for tag, attributes in page.tags
+            if tag == "script" and (attributes.get("id") or "").startswith("figure-")
+        }
+        assert placeholders == payloads
+
+
+def test_findings_beyond_twenty_are_counted_instead_of_listed(fake):
+    run = fake(folds=1, days=40)
+    run.result["data"]["BTCUSDT"]["findings"] = [f"finding {n}" for n in range(1500)]
+    text = Reader(render(run)).words
+    assert "finding 19" in text
+    assert "finding 20" not in text
+    assert "and 1,480 more" in text
+
+
+def test_trade_times_may_be_nanoseconds_or_timestamps(fake):
+    run = fake(folds=1, days=60, trips=8)
+    stamped = run.trades.assign(
+        entry_ts=run.trades["entry_ts"].astype("datetime64[ns]").dt.tz_localize("UTC"),
+        exit_ts=run.trades["exit_ts"].astype("datetime64[ns]").dt.tz_localize("UTC"),
+        direction=np.where(run.trades["direction"] > 0, "long", "short"),
+    )
+    assert render_index(run.result, run.curves, stamped) == render(run)

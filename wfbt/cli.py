@@ -1,0 +1,231 @@
+"""The command line.  Heavy imports happen inside commands, so --help is instant."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from wfbt import __version__
+from wfbt.errors import WfbtError
+
+INTERRUPTED, INTERNAL = 130, 70
+
+
+class Reporting(click.Group):
+    """A group whose commands end in one clear line and the exit code that belongs to it, never in a traceback."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: D102
+        kwargs["standalone_mode"] = False
+        debug = "--debug" in sys.argv
+        try:
+            code = super().main(*args, **kwargs)
+        except click.exceptions.Abort:
+            sys.exit(INTERRUPTED)
+        except click.ClickException as error:
+            error.show()
+            sys.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.echo("interrupted; finished folds are kept, go on with --resume", err=True)
+            sys.exit(INTERRUPTED)
+        except BrokenPipeError:
+            # Whoever read our output has gone; there is nobody left to tell.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(INTERNAL)
+        except WfbtError as error:
+            if debug:
+                raise
+            click.echo(f"{type(error).__name__}: {error}", err=True)
+            sys.exit(error.exit_code)
+        except Exception as error:
+            if debug:
+                raise
+            kind = type(error).__name__
+            click.echo(f"internal error: {kind}: {error}\nthis is a fault of wfbt; --debug shows where", err=True)
+            sys.exit(INTERNAL)
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+@click.group(cls=Reporting, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="wfbt")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def main(debug: bool) -> None:
+    """Replay trading strategies honestly, fold after fold, and write down what came of it."""
+
+
+@main.command()
+@click.argument("strategy", type=click.Path(path_type=Path))
+@click.option("--folds", type=click.IntRange(min=1), help="Number of test windows.")
+@click.option("--scheme", type=click.Choice(["rolling", "anchored", "purged", "cpcv"]), help="How folds are laid.")
+@click.option("--seed", type=click.IntRange(min=0), help="Seed of everything random.")
+@click.option("--set", "overrides", multiple=True, metavar="A.B=VALUE", help="Override one key of the strategy.")
+@click.option("--out", type=click.Path(path_type=Path), help="Where run folders go.  [default: reports]")
+@click.option("--jobs", type=click.IntRange(min=1), help="Threads.  [default: all cores]")
+@click.option("--resume", is_flag=True, help="Go on with the finished folds of an interrupted run.")
+@click.option("--no-report", is_flag=True, help="Numbers only: no tearsheets, no page.")
+@click.option("--json", "as_json", is_flag=True, help="Print result.json and nothing else.")
+@click.option("--quiet", is_flag=True, help="Print nothing but errors and the folder.")
+def run(
+    strategy: Path,
+    folds: int | None,
+    scheme: str | None,
+    seed: int | None,
+    overrides: tuple[str, ...],
+    out: Path | None,
+    jobs: int | None,
+    resume: bool,
+    no_report: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Walk STRATEGY forward and write a run folder."""
+    from wfbt.pipeline import run as walk
+
+    silent = quiet or as_json
+    with _Progress(silent) as progress:
+        result = walk(
+            strategy,
+            folds=folds,
+            scheme=scheme,
+            seed=seed,
+            overrides=overrides,
+            out=out,
+            jobs=jobs,
+            resume=resume,
+            report=not no_report,
+            progress=progress,
+            command=["wfbt", *sys.argv[1:]],
+        )
+    if as_json:
+        click.echo(json.dumps(result.to_dict(), ensure_ascii=False))
+        return
+    if not quiet:
+        from wfbt.report.tables import terminal_summary
+
+        click.echo(terminal_summary(result.to_dict()))
+    page = result.folder / ("result.json" if no_report else "index.html")
+    click.echo(f"{result.folder}" if quiet else f"\nopen {page}")
+
+
+class _Progress:
+    """A bar on a terminal, plain lines elsewhere: which fold, how many candidates, how long still."""
+
+    def __init__(self, silent: bool) -> None:
+        self._silent = silent
+        self._live = sys.stderr.isatty()
+        self._bar: Any = None
+        self._task: Any = None
+        self._begun = time.monotonic()
+
+    def __enter__(self) -> Callable[[str, int, int], None]:
+        if not self._silent and self._live:
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+            self._bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+                console=Console(stderr=True),
+                transient=True,
+            )
+            self._bar.start()
+            self._task = self._bar.add_task("starting", total=None)
+        return self._show
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def _show(self, what: str, done: int, total: int) -> None:
+        if self._silent:
+            return
+        if self._bar is not None:
+            self._bar.update(self._task, description=what, completed=done, total=total or None)
+            return
+        passed = time.monotonic() - self._begun
+        count = f" {done}/{total}" if total else ""
+        click.echo(f"[{passed:6.1f} s] {what}{count}", err=True)
+
+
+@main.group()
+def data() -> None:
+    """Look at market data, or make a sample of it."""
+
+
+@data.command()
+@click.argument("folder", type=click.Path(path_type=Path), default=Path("datasets/sample"))
+@click.option("--seed", type=click.IntRange(min=0), default=7, show_default=True)
+@click.option("--if-absent", is_flag=True, help="Leave a sample that is there as it is.")
+def sample(folder: Path, seed: int, if_absent: bool) -> None:
+    """Write the sample market into FOLDER, with the truth it was made from beside it."""
+    from wfbt.data.synthetic import write_sample
+
+    if if_absent and (folder / "truth.json").exists():
+        click.echo(f"{folder} is there")
+        return
+    write_sample(folder, seed=seed)
+    click.echo(f"wrote {folder}")
+
+
+@data.command("check")
+@click.argument("path")
+@click.option("--all", "everything", is_flag=True, help="List every finding.")
+@click.option("--json", "as_json", is_flag=True, help="Print findings as JSON.")
+def check_data(path: str, everything: bool, as_json: bool) -> int:
+    """Report what is wrong or odd in the Parquet files at PATH (file, folder or glob).  Exit 5 on errors."""
+    from dataclasses import asdict
+
+    from wfbt.data.inspect import check, render_findings
+    from wfbt.errors import DataError
+
+    findings = check(path)
+    if as_json:
+        click.echo(json.dumps([asdict(f) for f in findings]))
+    else:
+        click.echo(render_findings(findings, all=everything))
+    return DataError.exit_code if any(f.severity == "error" for f in findings) else 0
+
+
+@data.command()
+@click.argument("path")
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+def info(path: str, as_json: bool) -> None:
+    """Say what the Parquet files at PATH hold: kind, symbols, rows, span, period, digest."""
+    from wfbt.data.inspect import info as look
+    from wfbt.data.inspect import render_info
+
+    found = look(path)
+    click.echo(json.dumps(found, default=str) if as_json else render_info(found))
+
+
+@main.group()
+def check() -> None:
+    """Check a strategy without running it."""
+
+
+@check.command("config")
+@click.argument("strategy", type=click.Path(path_type=Path))
+@click.option("--set", "overrides", multiple=True, metavar="A.B=VALUE", help="Override one key of the strategy.")
+def check_config(strategy: Path, overrides: tuple[str, ...]) -> None:
+    """Print STRATEGY as wfbt understands it, every default filled in."""
+    from wfbt.config.load import dump_yaml, load_strategy, resolved
+
+    click.echo(dump_yaml(resolved(load_strategy(strategy, overrides=overrides))))
+
+
+@main.command()
+def warmup() -> None:
+    """Compile the kernels now, so that the first run need not."""
+    from wfbt.engine.warm import compile_kernels
+
+    begun = time.monotonic()
+    compile_kernels()
+    click.echo(f"kernels ready in {time.monotonic() - begun:.1f} s")

@@ -1,0 +1,494 @@
+"""The strategy file as types: one model per section, frozen, plain values only.
+
+Shares and rates are fractions unless their name ends in _bps; durations and times are int ns (see
+`values`).  Nothing here is a market or an account: the pipeline makes those of it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PrivateAttr,
+    Tag,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from wfbt.config.support import refusals
+from wfbt.config.values import (
+    AutoDuration,
+    Bps,
+    ByKey,
+    Choice,
+    Duration,
+    File,
+    Fraction,
+    Identifier,
+    Listed,
+    Name,
+    NonNegative,
+    Number,
+    Off,
+    Parameter,
+    PartOfOne,
+    Positive,
+    RuleName,
+    Span,
+    SymbolName,
+    Time,
+)
+
+MOST_CHOICES = 10_000
+
+
+class Section(BaseModel):
+    """What all sections share: no unknown keys, no guessing between text, numbers and booleans."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+def _after_start(end: Time | None, info: ValidationInfo) -> Time | None:
+    start = info.data.get("start")
+    if end is not None and start is not None and end <= start:
+        raise ValueError(f"must be after start ({start})")
+    return end
+
+
+class Contract(Section):
+    """What one unit is; a tick or lot of 0 is no grid."""
+
+    tick: NonNegative = 0.0
+    lot: NonNegative = 0.0
+    multiplier: Positive = 1.0
+    inverse: bool = False
+
+
+class Symbol(Section):
+    """Files and particulars of one symbol."""
+
+    bars: File
+    funding: File | None = None
+    mark: File | None = None
+    execution_bars: File | None = None
+    trades: File | None = None
+    book: File | None = None
+    contract: Contract = Contract()
+    impact: NonNegative | None = None
+    volume: Literal["units", "none"] = "units"
+    adv: Positive | None = None
+
+
+class Data(Section):
+    """Which market, from when (inclusive) to when (exclusive)."""
+
+    start: Time
+    end: Time
+    symbols: Annotated[dict[SymbolName, Symbol], Field(min_length=1), ByKey]
+    series: Off = None
+
+    _order = field_validator("end")(_after_start)
+
+
+class Account(Section):
+    """Cash and what the venue asks for."""
+
+    cash: Positive = 100_000.0
+    leverage: Positive = 1.0
+    margin: Literal["cross", "isolated"] = "cross"
+    maintenance: PartOfOne = 0.005
+    liquidation_fee_bps: Bps = 50.0
+    tiers: File | None = None
+
+
+class Impact(Section):
+    """Square-root impact: coefficient · σ · √participation."""
+
+    model: Literal["sqrt"] = "sqrt"
+    temporary: NonNegative = 0.1
+    permanent: NonNegative = 0.05
+    horizon: Span = Duration.parse("24h")
+
+
+class Costs(Section):
+    """Fees, spread and impact; a maker rebate is negative."""
+
+    maker_bps: Annotated[float, Field(gt=-10_000, lt=10_000)] = 2.0
+    taker_bps: Bps = 5.0
+    half_spread_bps: Bps = 0.5
+    impact: Impact | None = Impact()
+    participation: Off = None
+
+
+class Constant(Section):
+    """Always the same delay."""
+
+    model: Literal["constant"] = "constant"
+    value: Duration
+
+
+class Uniform(Section):
+    """Any delay from `low` to `high`, equally likely."""
+
+    model: Literal["uniform"] = "uniform"
+    low: Duration
+    high: Duration
+
+    @field_validator("high")
+    @classmethod
+    def _low_first(cls, high: Duration, info: ValidationInfo) -> Duration:
+        if "low" in info.data and high < info.data["low"]:
+            raise ValueError(f"must be >= low ({info.data['low']})")
+        return high
+
+
+class Lognormal(Section):
+    """exp(normal) around a median; `sigma` is the deviation of the logarithm."""
+
+    model: Literal["lognormal"] = "lognormal"
+    median: Span
+    sigma: Annotated[float, Field(ge=0, le=5)]
+
+
+class Empirical(Section):
+    """Delays drawn from measured ones, listed here or in a file."""
+
+    model: Literal["empirical"] = "empirical"
+    samples: Annotated[tuple[Duration, ...] | None, Listed] = None
+    file: File | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if bool(self.samples) == (self.file is not None):
+            raise ValueError("needs either samples (a list of durations) or file")
+        return self
+
+
+def _spell_delay(value: object) -> object:
+    if value == "none" or (isinstance(value, dict) and value.get("model") == "none" and len(value) == 1):
+        return Constant(value=Duration(0))
+    if isinstance(value, dict | Section):
+        return value
+    try:
+        return Constant(value=Duration.parse(value))
+    except ValueError as error:
+        raise ValueError(f"{error}, none, or a mapping with a model") from None
+
+
+def _delay_model(value: Any) -> str | None:
+    model = value.get("model") if isinstance(value, dict) else getattr(value, "model", None)
+    return f"@{model}" if isinstance(model, str) else None
+
+
+Delay = Annotated[
+    Annotated[Constant, Tag("@constant")]
+    | Annotated[Uniform, Tag("@uniform")]
+    | Annotated[Lognormal, Tag("@lognormal")]
+    | Annotated[Empirical, Tag("@empirical")],
+    Discriminator(
+        _delay_model,
+        custom_error_type="no_model",
+        custom_error_message="must have a model: none, constant, uniform, lognormal or empirical",
+    ),
+    BeforeValidator(_spell_delay),
+]
+
+
+def spell_latency(value: object) -> object:
+    """Spell a bare distribution out as the order's."""
+    bare = not isinstance(value, dict | Section) or (isinstance(value, dict) and "model" in value)
+    return {"order": value} if bare or isinstance(value, Constant | Uniform | Lognormal | Empirical) else value
+
+
+class Latency(Section):
+    """Delays of an order, of the data feed and of the response; `adverse` is the share that always costs."""
+
+    order: Delay = Uniform(low=Duration.parse("100ms"), high=Duration.parse("500ms"))
+    feed: Delay = Constant(value=Duration(0))
+    response: Delay = Constant(value=Duration(0))
+    adverse: Annotated[float, Field(ge=0, le=1)] = 0.5
+
+
+class Range(Section):
+    """low, low + step, … up to high."""
+
+    low: Number
+    high: Number
+    step: Annotated[Number, Field(gt=0)]
+
+    @field_validator("high")
+    @classmethod
+    def _low_first(cls, high: float, info: ValidationInfo) -> float:
+        if "low" in info.data and high < info.data["low"]:
+            raise ValueError(f"must be >= low ({info.data['low']})")
+        return high
+
+    @field_validator("step")
+    @classmethod
+    def _few_steps(cls, step: float, info: ValidationInfo) -> float:
+        if {"low", "high"} <= info.data.keys() and (info.data["high"] - info.data["low"]) / step >= MOST_CHOICES:
+            raise ValueError(f"must give at most {MOST_CHOICES} values between low and high")
+        return step
+
+
+def _different(value: object) -> object:
+    if isinstance(value, dict | Section):
+        return value
+    if not isinstance(value, list | tuple):
+        raise ValueError("must be a list, or a range with low, high and step")
+    if not 1 <= len(value) <= MOST_CHOICES:
+        raise ValueError(f"must list 1 to {MOST_CHOICES} values")
+    # True equals 1 in Python but not here.
+    scalars = [(isinstance(item, bool), item) for item in value if not isinstance(item, list | tuple | dict)]
+    if len(set(scalars)) < len(scalars):
+        raise ValueError("must not list a value twice")
+    return tuple(value)
+
+
+Choices = Annotated[
+    Annotated[tuple[Choice, ...], Tag("@list")] | Annotated[Range, Tag("@range")],
+    Discriminator(lambda value: "@list" if isinstance(value, tuple) else "@range"),
+    BeforeValidator(_different),
+]
+
+
+class Policy(Section):
+    """What decides, with its parameters and those to search over."""
+
+    rule: RuleName | None = None
+    model: File | None = None
+    hybrid: Off = None
+    ensemble: Off = None
+    params: Annotated[dict[Identifier, Parameter], ByKey] = {}
+    search: Annotated[dict[Identifier, Choices], ByKey] = {}
+
+    @model_validator(mode="after")
+    def _decides(self) -> Self:
+        if (self.rule is None) == (self.model is None):
+            raise ValueError("needs a rule: a built-in name, file.py:name or package.module:name")
+        return self
+
+
+class Sizing(Section):
+    """How a target becomes a quantity."""
+
+    method: Literal["fraction", "risk", "volatility", "fixed"] = "fraction"
+    risk: Fraction = 0.01
+    goal: Positive = 0.2
+    notional: Positive | None = None
+    max_position: Positive | None = 1.0
+    band: Positive | None = None
+    price: Literal["decision", "fill"] = "decision"
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.method == "fixed" and self.notional is None:
+            raise ValueError("with method fixed needs notional, the size of one position in quote currency")
+        return self
+
+
+class Exits(Section):
+    """Exits of a rule that puts out none; distances in multiples of the ATR or as fractions of the entry price."""
+
+    atr: Annotated[int, Field(ge=1, le=10_000)] = 14
+    stop_atr: Positive | None = None
+    take_atr: Positive | None = None
+    trail_atr: Positive | None = None
+    stop_pct: Annotated[float, Field(gt=0, lt=1)] | None = None
+    take_pct: Annotated[float, Field(gt=0, le=10)] | None = None
+    time: Span | None = None
+    ratchet: Off = None
+
+    @model_validator(mode="after")
+    def _one_of_each(self) -> Self:
+        for kind in ("stop", "take"):
+            if getattr(self, f"{kind}_atr") is not None and getattr(self, f"{kind}_pct") is not None:
+                raise ValueError(f"has {kind}_atr and {kind}_pct: keep one of them, set the other to null")
+        return self
+
+
+class Cooldown(Section):
+    """No new risk for `bars` bars after `losses` losing round trips in a row."""
+
+    losses: Annotated[int, Field(ge=1, le=1_000)] = 3
+    bars: Annotated[int, Field(ge=1, le=1_000_000)] = 24
+
+
+class Limits(Section):
+    """Breakers; null switches each off."""
+
+    max_daily_loss: Fraction | None = 0.05
+    max_drawdown: Fraction | None = 0.25
+    max_volatility: Positive | None = None
+    cooldown: Cooldown | None = Cooldown()
+    max_leverage: Positive | None = 3.0
+
+
+class Mandate(Section):
+    """What the strategy promises, for the gate to hold it to."""
+
+    max_drawdown: Fraction = 0.25
+    max_stress_loss: Fraction = 0.5
+    min_sharpe: NonNegative = 1.0
+    specialist: bool = False
+
+
+class Selection(Section):
+    """Findings by name, symbol and span; null means all."""
+
+    finding: Annotated[str, Field(min_length=1, max_length=64)]
+    symbol: SymbolName | None = None
+    start: Time | None = None
+    end: Time | None = None
+
+    _order = field_validator("end")(_after_start)
+
+
+def _spell_selection(value: object) -> object:
+    return {"finding": value} if isinstance(value, str) else value
+
+
+Selections = Annotated[tuple[Annotated[Selection, BeforeValidator(_spell_selection)], ...], Listed]
+
+
+class Quality(Section):
+    """What is tolerated in the data and what is repaired; the manifest keeps both."""
+
+    max_missing: Annotated[float, Field(ge=0, le=1)] = 0.05
+    accept: Selections = ()
+    repair: Selections = ()
+
+
+class Folds(Section):
+    """Test windows over [start + train, end).  `count` null with a `test` length: as many as fit."""
+
+    test: AutoDuration = "auto"
+    count: Annotated[int, Field(ge=1, le=10_000)] | None = 12
+    scheme: Literal["rolling", "anchored", "purged", "cpcv"] = "rolling"
+    train: Span = Duration.parse("365d")
+    purge: AutoDuration = "auto"
+    embargo: Duration = Duration.parse("24h")
+    groups_out: Annotated[int, Field(ge=1, le=100)] = 2
+    objective: Literal["sharpe", "sortino", "calmar", "annual_return", "total_return"] = "sharpe"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_length(cls, value: Any) -> Any:
+        if isinstance(value, dict) and "count" not in value and value.get("test", "auto") != "auto":
+            return value | {"count": None}
+        return value
+
+    @field_validator("test")
+    @classmethod
+    def _some_test(cls, test: Duration | str) -> Duration | str:
+        if test == 0:
+            raise ValueError("must be > 0")
+        return test
+
+    @field_validator("count")
+    @classmethod
+    def _countable(cls, count: int | None, info: ValidationInfo) -> int | None:
+        if count is None and info.data.get("test") == "auto":
+            raise ValueError("must be a whole number while folds.test is auto")
+        return count
+
+    @model_validator(mode="after")
+    def _rows_left(self) -> Self:
+        purge = Duration(0) if self.purge == "auto" else self.purge
+        if self.embargo + purge >= self.train:
+            raise PydanticCustomError(
+                "across",
+                "and folds.purge together must be shorter than folds.train ({train})",
+                {"key": "folds.embargo", "train": str(self.train), "value": str(Duration(self.embargo + purge))},
+            )
+        return self
+
+
+class Report(Section):
+    """Which tearsheets are rendered."""
+
+    tearsheets: Literal["all", "oos", "none"] = "all"
+
+
+class Strategy(Section):
+    """A strategy file, complete with every default.
+
+    `base` is the folder that relative paths start from; it is no part of the strategy's identity.
+    """
+
+    name: Name
+    seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
+    data: Data
+    engine: Literal["bars", "book"] = "bars"
+    account: Account = Account()
+    costs: Costs = Costs()
+    latency: Annotated[Latency, BeforeValidator(spell_latency)] = Latency()
+    policy: Policy
+    sizing: Sizing = Sizing()
+    exits: Exits = Exits()
+    limits: Limits = Limits()
+    mandate: Mandate = Mandate()
+    quality: Quality = Quality()
+    folds: Folds = Folds()
+    regimes: Off = None
+    volatility: Off = None
+    robustness: Off = None
+    monte_carlo: Off = None
+    report: Report = Report()
+    trials: File | None = None
+
+    _base: Path = PrivateAttr(default_factory=Path)
+
+    @property
+    def base(self) -> Path:
+        """The folder of the strategy file."""
+        return self._base
+
+    def locate(self, path: str) -> str:
+        """A path of this file as the working directory sees it; s3:// and other addresses stay as they are."""
+        return path if "://" in path else str(self._base / path)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Strategy):
+            return NotImplemented
+        return self.__dict__ == other.__dict__
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if unsupported := refusals(self):
+            raise PydanticCustomError("unsupported", "{text}", {"text": "; ".join(text for _, text in unsupported)})
+        span = Duration(self.data.end - self.data.start)
+        if self.folds.train >= span:
+            raise PydanticCustomError(
+                "across",
+                "must be shorter than the data ({span} from data.start to data.end)",
+                {"key": "folds.train", "span": str(span), "value": str(self.folds.train)},
+            )
+        test = self.folds.test
+        if test != "auto" and self.folds.train + (self.folds.count or 1) * test > span:
+            raise PydanticCustomError(
+                "across",
+                "must leave room for {count} test windows after folds.train within the data ({span})",
+                {"key": "folds.test", "count": self.folds.count or 1, "span": str(span), "value": str(test)},
+            )
+        for key in ("accept", "repair"):
+            for index, selection in enumerate(getattr(self.quality, key)):
+                if selection.symbol is not None and selection.symbol not in self.data.symbols:
+                    raise PydanticCustomError(
+                        "across",
+                        "must be one of data.symbols ({known})",
+                        {
+                            "key": f"quality.{key}[{index}].symbol",
+                            "known": ", ".join(self.data.symbols),
+                            "value": selection.symbol,
+                        },
+                    )
+        return self

@@ -1,0 +1,114 @@
+"""What `wfbt data check` and `wfbt data info` know of a path, and how they print it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wfbt.data import quality, store
+from wfbt.data.findings import ERRORS, Finding, duration
+from wfbt.data.store import Raw, stamp
+
+SHOWN = 20
+
+
+def check(path: str, *, now: int | None = None, max_missing: float = 0.05) -> list[Finding]:
+    """Findings of a file, folder, glob or s3:// address of bars or funding; the columns say which."""
+    return _judge(_read(path)[1], path, now, max_missing)
+
+
+def info(path: str, *, now: int | None = None) -> dict[str, Any]:
+    """Extent of a path: kind, rows, files, first, last, period, columns, zone, digest; gaps with row, time and bars."""
+    kind, raw = _read(path)
+    return {
+        "path": path,
+        "kind": kind,
+        "rows": len(raw),
+        "files": list(raw.files),
+        "first": stamp(raw.ts.min()),
+        "last": stamp(raw.ts.max()),
+        "period": _period(raw, kind),
+        "columns": ["ts", *raw.columns],
+        "zone": raw.zone,
+        "digest": store.digest("", {"ts": raw.ts, **raw.columns}),
+        "gaps": [
+            {"row": f.row, "ts": stamp(f.ts), "absent": f.count, "message": f.message}
+            for f in _judge(raw, path, now, 0.05)
+            if f.rule == "gap"
+        ],
+    }
+
+
+def render_findings(findings: Sequence[Finding], *, all: bool = False) -> str:
+    """One line a finding, errors first, gathered by rule; long lists are cut unless `all`."""
+    errors = sum(f.severity == "error" for f in findings)
+    lines = [f"{_count(errors, 'error')}, {_count(len(findings) - errors, 'warning')}"]
+    ordered = sorted(findings, key=lambda f: (f.severity != "error", f.rule, f.row))
+    width = max((len(str(f.row + f.count - 1)) for f in findings), default=0)
+    for (severity, rule), group in groupby(ordered, key=lambda f: (f.severity, f.rule)):
+        members = list(group)
+        lines += ["", f"{severity} {rule} ({len(members):,})"]
+        shown = members if all or len(members) <= SHOWN else members[: SHOWN // 2]
+        for f in shown:
+            rows = f" +{f.count - 1:,} rows" if rule in _RUNS and f.count > 1 else ""
+            lines.append(f"  row {f.row:>{width}}  {stamp(f.ts)}  {f.message}{rows}")
+        lines += _cut(len(members) - len(shown), f"{rule} findings")
+    return "\n".join(lines)
+
+
+def render_info(info: dict[str, Any], *, all: bool = False) -> str:
+    """An aligned line per fact, then the gaps; long lists are cut unless `all`."""
+    files = info["files"]
+    facts = {
+        "kind": info["kind"],
+        "rows": f"{info['rows']:,}",
+        "files": files[0] if len(files) == 1 else f"{len(files):,}, {files[0]} to {files[-1]}",
+        "first": info["first"],
+        "last": info["last"],
+        "period": info["period"] or "unknown",
+        "columns": " ".join(info["columns"]),
+        "zone": info["zone"],
+        "sha256": info["digest"],
+        "gaps": f"{len(info['gaps']):,}",
+    }
+    lines = [f"{name:<8}{value}" for name, value in facts.items()]
+    gaps = info["gaps"]
+    shown = gaps if all or len(gaps) <= SHOWN else gaps[: SHOWN // 2]
+    width = max((len(str(gap["row"])) for gap in shown), default=0)
+    lines += [f"  row {gap['row']:>{width}}  {gap['ts']}  {gap['message']}" for gap in shown]
+    lines += _cut(len(gaps) - len(shown), "gaps")
+    return "\n".join(lines)
+
+
+_RUNS = {*ERRORS, "zero_volume", "stale", "funding_grid", "disagree"} - {"missing"}
+
+
+def _read(path: str) -> tuple[str, Raw]:
+    kind = store.kind(path)
+    return kind, (store.read_bars if kind == "bars" else store.read_funding)(path, "")
+
+
+def _judge(raw: Raw, path: str, now: int | None, max_missing: float) -> list[Finding]:
+    now = time.time_ns() if now is None else now
+    judge = quality.check_bars if "close" in raw.columns else quality.check_funding
+    return judge(raw, Path(path).stem or path, now, max_missing)
+
+
+def _period(raw: Raw, kind: str) -> str:
+    ts = raw.ts if kind == "bars" else quality.snap(raw.ts)[0]
+    # Sorted, as newest-first and appended files have a period too.
+    step = quality.modal_step(np.unique(ts))
+    return duration(step) if step else ""
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
+def _cut(hidden: int, noun: str) -> list[str]:
+    return [f"  … and {hidden:,} more {noun}; --all shows them"] if hidden else []

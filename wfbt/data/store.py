@@ -1,0 +1,323 @@
+"""Parquet in and out: files are not trusted on the way in, and complete or absent on the way out."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+import re
+import zoneinfo
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from wfbt.data.market import F8, I8
+from wfbt.errors import DataError
+from wfbt.files import replace_whole
+
+BARS = ("open", "high", "low", "close", "volume")
+FUNDING = ("rate",)
+_NANOSECONDS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
+_OFFSET = re.compile(r"[+-]\d\d:?\d\d")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Raw:
+    """Rows as they stand in the files, not yet judged.
+
+    Attributes
+    ----------
+    path : str
+        What the user wrote.
+    files : tuple of str
+        What it stands for, in reading order.
+    zone : str
+        The zone that ts carries; the values are ns UTC whatever it says.
+    row : (T,) int64
+        Where each row stands in the concatenation of the files.
+    ts : (T,) int64
+    columns : dict of (T,) float64
+        NaN where the file holds null.
+    """
+
+    path: str
+    files: tuple[str, ...]
+    zone: str
+    row: I8
+    ts: I8
+    columns: Mapping[str, F8]
+
+    def __getitem__(self, name: str) -> F8:
+        return self.columns[name]
+
+    def __len__(self) -> int:
+        return len(self.ts)
+
+    def take(self, index: Any) -> Self:
+        """The rows of a mask or of indices, which keep their row numbers."""
+        return type(self)(
+            path=self.path,
+            files=self.files,
+            zone=self.zone,
+            row=self.row[index],
+            ts=self.ts[index],
+            columns={name: values[index] for name, values in self.columns.items()},
+        )
+
+
+def read_bars(path: str, symbol: str, start: int | None = None, end: int | None = None) -> Raw:
+    """OHLCV rows with start ≤ ts < end (ns UTC), and quote_volume where the files have it."""
+    return _read(path, symbol, BARS, ("quote_volume",), start, end)
+
+
+def read_funding(path: str, symbol: str, start: int | None = None, end: int | None = None) -> Raw:
+    """Funding rows with start ≤ ts < end (ns UTC), and mark_price where the files have it."""
+    return _read(path, symbol, FUNDING, ("mark_price",), start, end)
+
+
+def kind(path: str) -> str:
+    """What the columns say that a path holds: bars or funding."""
+    names = {name for file in _open(path, "") for name in file.parquet.schema_arrow.names}
+    if {"ts", *BARS} <= names:
+        return "bars"
+    if {"ts", *FUNDING} <= names:
+        return "funding"
+    raise DataError(
+        f"{path}: neither bars (ts, {', '.join(BARS)}) nor funding (ts, {', '.join(FUNDING)}); "
+        f"found the columns {', '.join(sorted(names)) or 'none'}"
+    )
+
+
+def write_table(path: str | os.PathLike[str], table: pa.Table) -> None:
+    """Write aside, sync, rename: a reader sees the old file or the new one.  Same table, same bytes."""
+    replace_whole(Path(path), lambda sink: pq.write_table(table, sink, compression="zstd"))
+
+
+def digest(symbol: str, arrays: Mapping[str, np.ndarray]) -> str:
+    """sha256 over a symbol and the names, types, lengths and raw bytes of its arrays, in the order given."""
+    sha = hashlib.sha256(f"{symbol}\n".encode())
+    for name, values in arrays.items():
+        sha.update(f"{name} {values.dtype.str} {values.shape}\n".encode())
+        sha.update(np.ascontiguousarray(values).data)
+    return sha.hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _File:
+    name: str
+    parquet: pq.ParquetFile
+
+
+@contextmanager
+def _guard(symbol: str, name: str) -> Iterator[None]:
+    """Turn whatever a hostile or damaged file raises into one line."""
+    try:
+        yield
+    except (pa.ArrowException, OSError, ValueError, TypeError, KeyError, OverflowError, RuntimeError) as error:
+        said = str(error).strip().split("\n")[0].rstrip(".")
+        raise DataError(
+            f"{_at(symbol, name)}: not a readable Parquet file ({said}); "
+            f"download it again, then run wfbt data check {name}"
+        ) from error
+
+
+def _open(path: str, symbol: str) -> list[_File]:
+    files = []
+    for name, filesystem in _resolve(path, symbol):
+        with _guard(symbol, name):
+            files.append(_File(name=name, parquet=pq.ParquetFile(name, filesystem=filesystem)))
+    return files
+
+
+def _resolve(path: str, symbol: str) -> list[tuple[str, Any]]:
+    """The files that a path, folder, glob or URI stands for, sorted by name."""
+    if "\0" in path:
+        raise DataError(f"a path cannot hold a NUL character, was {path!r}")
+    if "://" in path:
+        found, filesystem = _resolve_remote(path, symbol)
+    else:
+        filesystem = None
+        if os.path.isfile(path):
+            found = [path]
+        elif os.path.isdir(path):
+            found = [str(file) for file in Path(path).rglob("*.parquet") if file.is_file()]
+        else:
+            found = [file for file in glob.glob(path, recursive=True) if os.path.isfile(file)]
+    if not found:
+        raise DataError(
+            f"{_at(symbol, path)}: no Parquet file found; give a file, a folder, a glob or an s3:// address"
+        )
+    return [(name, filesystem) for name in sorted(found)]
+
+
+def _resolve_remote(path: str, symbol: str) -> tuple[list[str], Any]:
+    from pyarrow import fs
+
+    with _guard(symbol, path):
+        wild = re.search(r"[*?\[]", path)
+        base = path[: wild.start()].rpartition("/")[0] if wild else path
+        filesystem, inner = fs.FileSystem.from_uri(base)
+        if not wild and filesystem.get_file_info(inner).type == fs.FileType.File:
+            return [inner], filesystem
+        names = [
+            info.path
+            for info in filesystem.get_file_info(fs.FileSelector(inner, recursive=True, allow_not_found=True))
+            if info.type == fs.FileType.File
+        ]
+        pattern = inner.rstrip("/") + (path[len(base) :] if wild else "/*.parquet")
+        return [name for name in names if fnmatch(name, pattern)], filesystem
+
+
+def _read(
+    path: str, symbol: str, required: Sequence[str], optional: Sequence[str], start: int | None, end: int | None
+) -> Raw:
+    files = _open(path, symbol)
+    for file in files:
+        with _guard(symbol, file.name):
+            _check_columns(file, symbol, required)
+    zones = {_zone(file, symbol) for file in files}
+    if len(zones) > 1:
+        raise DataError(
+            f"{_at(symbol, path)}: mixed timezones: ts is in {', '.join(sorted(zones))}; write all files in one zone"
+        )
+    shared = set.intersection(*(set(file.parquet.schema_arrow.names) for file in files))
+    names = [*required, *(name for name in optional if name in shared)]
+    parts, offset = [], 0
+    for file in files:
+        with _guard(symbol, file.name):
+            parts.append(_read_file(file, symbol, names, offset, start, end))
+            offset += file.parquet.metadata.num_rows
+    row, ts, *columns = (
+        pieces[0] if len(pieces) == 1 else np.concatenate(pieces) for pieces in zip(*parts, strict=True)
+    )
+    if not len(ts):
+        raise DataError(
+            f"{_at(symbol, path)}: no rows at or after {_said(start)} and before {_said(end)}; "
+            f"run wfbt data info {path} to see what it covers"
+        )
+    return Raw(
+        path=path,
+        files=tuple(file.name for file in files),
+        zone=zones.pop(),
+        row=row,
+        ts=ts,
+        columns=dict(zip(names, columns, strict=True)),
+    )
+
+
+def _at(symbol: str, name: str) -> str:
+    return f"{symbol}: {name}" if symbol else name
+
+
+def _said(ts: int | None) -> str:
+    return "any time" if ts is None else stamp(ts)
+
+
+def stamp(ts: int) -> str:
+    """2023-11-05 01:00:00Z, with as many decimals as it needs."""
+    whole, rest = divmod(int(ts), 1_000_000_000)
+    text = str(np.datetime64(whole, "s")).replace("T", " ")
+    return text + (f".{rest:09d}".rstrip("0") if rest else "") + "Z"
+
+
+def _check_columns(file: _File, symbol: str, required: Sequence[str]) -> None:
+    schema = file.parquet.schema_arrow
+    found = ", ".join(schema.names) or "none"
+    if lacking := [name for name in ("ts", *required) if name not in schema.names]:
+        raise DataError(
+            f"{_at(symbol, file.name)}: column {lacking[0]} is missing; "
+            f"needs ts, {', '.join(required)}, found {found}; run wfbt data info {file.name}"
+        )
+    for name in ("ts", *required):
+        if schema.names.count(name) > 1:
+            raise DataError(f"{_at(symbol, file.name)}: column {name} appears twice; found {found}; keep one")
+        if name != "ts" and not _is_number(schema.field(name).type):
+            raise DataError(
+                f"{_at(symbol, file.name)}: column {name} must hold numbers, was {schema.field(name).type}; "
+                "convert it to float64"
+            )
+    if not file.parquet.metadata.num_rows:
+        raise DataError(f"{_at(symbol, file.name)}: the file holds no rows; remove it or download it again")
+
+
+def _is_number(type_: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(type_) or pa.types.is_floating(type_) or pa.types.is_decimal(type_))
+
+
+def _zone(file: _File, symbol: str) -> str:
+    type_ = file.parquet.schema_arrow.field("ts").type
+    if not pa.types.is_timestamp(type_):
+        raise DataError(
+            f"{_at(symbol, file.name)}: ts must be a timestamp with a time zone, was {type_}; "
+            "convert it to timestamp[us, UTC]"
+        )
+    zone = type_.tz
+    if not zone:
+        raise DataError(
+            f"{_at(symbol, file.name)}: ts has no time zone ({type_}); "
+            "say which one it is in by writing timestamp[us, UTC]"
+        )
+    if zone != "UTC" and not _OFFSET.fullmatch(zone):
+        try:
+            zoneinfo.ZoneInfo(zone)
+        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise DataError(
+                f"{_at(symbol, file.name)}: ts has an unknown time zone {zone!r}; write it in UTC"
+            ) from error
+    return str(zone)
+
+
+def _read_file(
+    file: _File, symbol: str, names: Sequence[str], offset: int, start: int | None, end: int | None
+) -> list[np.ndarray]:
+    """Row numbers, ts and the named columns of one file, without the row groups and rows outside [start, end)."""
+    parquet = file.parquet
+    unit = _NANOSECONDS[parquet.schema_arrow.field("ts").type.unit]
+    groups, rows = [], []
+    for group in range(parquet.num_row_groups):
+        count = parquet.metadata.row_group(group).num_rows
+        if _overlaps(parquet, group, unit, start, end):
+            groups.append(group)
+            rows.append(np.arange(offset, offset + count))
+        offset += count
+    # Columns that are not asked for are never read; nor are row groups whose statistics lie outside the dates.
+    table = parquet.read_row_groups(groups, columns=["ts", *names])
+    row = np.concatenate([np.empty(0, np.int64), *rows])
+    if table["ts"].null_count:
+        bad = int(np.flatnonzero(table["ts"].is_null().to_numpy())[0])
+        raise DataError(f"{_at(symbol, file.name)}: ts is empty at row {row[bad]}; remove the row")
+    count = table["ts"].cast(pa.int64()).to_numpy()
+    limit = np.iinfo(np.int64).max // unit
+    if (wild := np.flatnonzero((count > limit) | (count < -limit))).size:
+        raise DataError(f"{_at(symbol, file.name)}: ts at row {row[wild[0]]} is beyond the year 2262; correct its unit")
+    out = [row, count * unit, *(table[name].cast(pa.float64(), safe=False).to_numpy() for name in names)]
+    if start is None and end is None:
+        return out
+    inside = np.ones(len(row), dtype=bool)
+    if start is not None:
+        inside &= out[1] >= start
+    if end is not None:
+        inside &= out[1] < end
+    return out if inside.all() else [values[inside] for values in out]
+
+
+def _overlaps(parquet: pq.ParquetFile, group: int, unit: int, start: int | None, end: int | None) -> bool:
+    if start is None and end is None:
+        return True
+    columns = parquet.metadata.row_group(group)
+    statistics = next(
+        (columns.column(i).statistics for i in range(columns.num_columns) if columns.column(i).path_in_schema == "ts"),
+        None,
+    )
+    if statistics is None or not statistics.has_min_max:
+        return True
+    # Widened by a unit: a Parquet writer may have rounded what the schema calls by a finer name.
+    low, high = (statistics.min_raw - 1) * unit, (statistics.max_raw + 1) * unit
+    return (end is None or low < end) and (start is None or high >= start)

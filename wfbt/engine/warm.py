@@ -1,0 +1,39 @@
+"""Compile the kernels on a market of a few bars, so that the disk cache is filled."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from wfbt.data.market import HOUR, Bars, Instrument, Market
+from wfbt.engine.account import Account, Exits, Limits, Sizing
+from wfbt.engine.backtest import backtest, replay_ledger, rules_of
+from wfbt.engine.costs import Costs
+from wfbt.engine.intents import Lowering
+from wfbt.engine.latency import Latency
+from wfbt.engine.sweep import replay_lanes
+from wfbt.engine.tape import lay_out
+from wfbt.policy.base import Columns
+
+
+def compile_kernels() -> None:
+    """Run every kernel once."""
+    price = np.linspace(100.0, 101.0, 48)
+    bars = Bars(
+        symbol="X",
+        period=HOUR,
+        open_ts=np.arange(48) * HOUR,
+        open=price,
+        high=price + 1.0,
+        low=price - 1.0,
+        close=price,
+        volume=np.full(48, 1e6),
+    )
+    market = Market(instruments=(Instrument(bars=bars),), digest="")
+    costs, latency, account = Costs(), Latency.none(), Account()
+    deck = lay_out(market, costs, latency, account.maintenance, 0)
+    lowering = Lowering(market, deck, Sizing(), Exits())
+    heard = lowering.say({"X": Columns(target=np.sin(price))}).intents()
+    rules = rules_of(account, costs, latency, Sizing(), Exits(), Limits(), deck.horizon)
+    replay_lanes(deck, [heard], [(0, 48)], rules)
+    replay_ledger(deck, heard, rules).trades()
+    backtest(market, np.ones(48))

@@ -1,0 +1,53 @@
+"""Finished folds on disk, so that a run that was stopped or killed goes on where it was."""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from wfbt.errors import ConfigError
+from wfbt.files import replace_whole
+from wfbt.validation.walk_forward import Memory, Trial
+
+FIELDS = ("scores", "chosen", "train_returns", "test_returns", "round_trips")
+
+
+def fold_memory(folder: Path, resume: bool) -> Memory:
+    """Keep each fold's trial as `folder`/NN.npz, whole or not at all; recall them when `resume`."""
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def recall(index: int) -> Trial | None:
+        path = folder / f"{index:04d}.npz"
+        if not resume or not path.exists():
+            return None
+        try:
+            with np.load(path, allow_pickle=False) as kept:
+                values = {name: kept[name] for name in FIELDS}
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+            return None  # not whole: the fold is computed again
+        return Trial(**(values | {"chosen": int(values["chosen"])}))
+
+    def keep(index: int, trial: Trial) -> None:
+        buffer = io.BytesIO()
+        np.savez(buffer, **{name: np.asarray(getattr(trial, name)) for name in FIELDS})
+        replace_whole(folder / f"{index:04d}.npz", lambda file: file.write(buffer.getvalue()))
+
+    return Memory(recall=recall, keep=keep)
+
+
+@contextmanager
+def only_one(path: Path) -> Iterator[None]:
+    """Hold the lock file `path`; ConfigError when another process has it.  The lock goes with the process."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ConfigError(f"{path.with_suffix('')}: another process is writing this very run; wait for it") from None
+        yield

@@ -1,0 +1,97 @@
+"""How a number, a time and a missing value are written; the same on the page and on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+MISSING = "—"
+NO_REASON = "no reason was recorded"
+
+METRICS: tuple[tuple[str, str, str], ...] = (
+    ("total_return", "Total return", "signed"),
+    ("annual_return", "Return per year", "signed"),
+    ("volatility", "Volatility per year", "percent"),
+    ("sharpe", "Sharpe", "ratio"),
+    ("sortino", "Sortino", "ratio"),
+    ("calmar", "Calmar", "ratio"),
+    ("max_drawdown", "Deepest drawdown", "percent"),
+    ("exposure", "Time with a position", "percent"),
+    ("turnover", "Turnover per year (× equity)", "ratio"),
+    ("trades", "Round trips", "count"),
+    ("win_rate", "Round trips won", "percent"),
+    ("profit_factor", "Profit factor", "ratio"),
+    ("avg_trade", "Average profit per round trip", "money"),
+    ("avg_holding_hours", "Average holding time (hours)", "hours"),
+    ("days", "Days", "count"),
+)
+"""Key in result.json, words, and kind of every headline number."""
+
+COSTS: tuple[tuple[str, str], ...] = (
+    ("fees", "Fees"),
+    ("spread", "Spread"),
+    ("impact", "Impact"),
+    ("funding", "Funding"),
+    ("liquidation", "Liquidation"),
+)
+
+
+def show(value: Any, kind: str) -> str:
+    """`value` as text of one kind: percent, signed (percent with its sign), ratio, money, hours, count or text."""
+    if value is None:
+        return MISSING
+    match kind:
+        case "percent":
+            return f"{value:,.1%}"
+        case "signed":
+            return f"{value:+,.1%}" if value else "0.0%"
+        case "ratio":
+            return f"{value:,.2f}"
+        case "money":
+            return f"{value:,.0f}" if value == 0 or abs(value) >= 100 else f"{value:,.2f}"
+        case "hours":
+            return f"{value:,.1f}"
+        case "count":
+            return f"{value:,.0f}"
+        case _:
+            return plain(value)
+
+
+def plain(value: Any) -> str:
+    """A value of unknown type, as a person would write it."""
+    match value:
+        case None:
+            return MISSING
+        case bool():
+            return "yes" if value else "no"
+        case float():
+            return f"{value:,.6g}"
+        case int():
+            return f"{value:,}"
+        case Mapping():
+            return ", ".join(f"{k} {plain(v)}" for k, v in value.items())
+        case list() | tuple():
+            return ", ".join(plain(v) for v in value)
+        case _:
+            return str(value)
+
+
+def reason(section: Mapping[str, Any] | None, key: str) -> str:
+    """Why `key` of a section of result.json is null."""
+    return str(((section or {}).get("reasons") or {}).get(key) or NO_REASON)
+
+
+def moment(iso: str) -> str:
+    """An ISO time in UTC as a date, with its minutes only when it is not midnight."""
+    date, _, clock = iso.partition("T")
+    return date if clock[:5] in ("", "00:00") else f"{date} {clock[:5]}"
+
+
+def params(chosen: Mapping[str, Any]) -> str:
+    """Parameters on one line."""
+    return ", ".join(f"{name} {plain(value)}" for name, value in chosen.items()) or "none"
+
+
+def listing(words: list[str], last: str = "and") -> str:
+    """Words as a person lists them: a, b and c."""
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {last} {words[-1]}"

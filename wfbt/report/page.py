@@ -1,0 +1,234 @@
+"""index.html: one run as a person reads it, in a single file that asks no other host for anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from wfbt.report.curves import Curves
+from wfbt.report.figures import figures, monthly_returns
+from wfbt.report.formats import COSTS, METRICS, MISSING, moment, params, plain, reason, show
+from wfbt.report.summary import gross_profit, searched, sentences, span
+
+LATER = (
+    "trials", "leakage", "regimes", "volatility", "robustness", "stress", "overfitting", "monte_carlo", "ruin",
+    "capacity", "decay",
+)  # fmt: skip
+SHOWN_TRADES = 10
+SHOWN_FINDINGS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One number of a table.  `note` is the footnote that says why it is missing, 0 for none."""
+
+    text: str
+    note: int = 0
+    why: str = ""
+    tone: str = ""
+
+
+@dataclass(slots=True)
+class Notes:
+    """Reasons of missing numbers, each numbered once, in the order met."""
+
+    reasons: list[str] = field(default_factory=list)
+
+    def cell(self, section: Mapping[str, Any] | None, key: str, kind: str) -> Cell:
+        """The number under `key`, or a dash with its reason."""
+        value = (section or {}).get(key)
+        if value is None:
+            why = reason(section, key)
+            if why not in self.reasons:
+                self.reasons.append(why)
+            return Cell(MISSING, self.reasons.index(why) + 1, why)
+        return Cell(show(value, kind), tone="loss" if kind == "signed" and value < 0 else "")
+
+
+def render_index(result: Mapping[str, Any], curves: Curves, trades: pd.DataFrame) -> str:
+    """The whole page.  Text from strategy files is escaped; the same input gives the same bytes."""
+    notes = Notes()
+    folds = result.get("folds") or []
+    moved, fixed = searched(folds)
+    drawn = {name: _script_json(figure.to_json()) for name, figure in figures(result, curves, trades).items()}
+    page: str = _template().render(
+        result=result,
+        span=span(result),
+        sentences=sentences(result),
+        metrics=_metrics(result, notes),
+        folds=[_fold(fold, moved, notes) for fold in folds],
+        fixed=params(fixed) if fixed else "",
+        costs=_costs(result, notes),
+        months=_months(curves),
+        trades=_trades(trades),
+        efficiency=notes.cell(result, "walk_forward_efficiency", "ratio"),
+        data=_data(result.get("data") or {}),
+        assumptions=[
+            {name: plain(entry.get(name)) for name in ("key", "value", "note")}
+            for entry in result.get("assumptions") or []
+        ],
+        later=[(key.replace("_", " "), reason(result, key)) for key in LATER if result.get(key) is None],
+        notes=notes.reasons,
+        figures=drawn,
+        plotly=_plotly(),
+    )
+    return page
+
+
+def _metrics(result: Mapping[str, Any], notes: Notes) -> list[tuple[str, Cell, Cell]]:
+    oos, held = result.get("oos"), result.get("benchmark")
+    return [(words, notes.cell(oos, key, kind), notes.cell(held, key, kind)) for key, words, kind in METRICS]
+
+
+def _fold(fold: Mapping[str, Any], moved: list[str], notes: Notes) -> dict[str, Any]:
+    inside, outside = fold.get("in_sample"), fold.get("out_of_sample")
+    chosen = fold.get("params") or {}
+    return {
+        "index": fold["index"],
+        "link": f"folds/{fold['index']:02d}/tearsheet.html",
+        "train": f"{moment(fold['train_start'])} to {moment(fold['train_end'])}",
+        "test": f"{moment(fold['test_start'])} to {moment(fold['test_end'])}",
+        "params": ", ".join(f"{name} {plain(chosen[name])}" for name in moved if name in chosen),
+        "cells": [
+            notes.cell(inside, "sharpe", "ratio"),
+            notes.cell(outside, "sharpe", "ratio"),
+            notes.cell(inside, "annual_return", "signed"),
+            notes.cell(outside, "annual_return", "signed"),
+            notes.cell(inside, "max_drawdown", "percent"),
+            notes.cell(outside, "max_drawdown", "percent"),
+            notes.cell(inside, "trades", "count"),
+            notes.cell(outside, "trades", "count"),
+        ],
+    }
+
+
+def _costs(result: Mapping[str, Any], notes: Notes) -> dict[str, Any]:
+    costs, gross = result.get("costs") or {}, gross_profit(result)
+    rows = []
+    for key, words in COSTS:
+        value = costs.get(key)
+        share = f"{value / gross:,.1%}" if gross is not None and gross > 0 and value is not None else MISSING
+        rows.append((words, notes.cell(costs, key, "money"), share))
+    known = gross is not None
+    paid = sum(costs[key] for key, _ in COSTS) if known else None
+    return {
+        "rows": rows,
+        "gross": show(gross, "money"),
+        "paid": show(paid, "money"),
+        "net": show(gross - paid if gross is not None and paid is not None else None, "money"),
+        "share": f"{paid / gross:,.1%}" if gross is not None and gross > 0 and paid is not None else MISSING,
+        "why": ""
+        if gross is not None and gross > 0
+        else "Shares are left out: there was no profit before costs to take.",
+    }
+
+
+def _months(curves: Curves) -> list[tuple[int, list[tuple[str, str]]]]:
+    """Rows of the calendar: text and background.  Blue gains and red losses, full colour from 15% on."""
+    table = []
+    for year, values in monthly_returns(curves).items():
+        row = []
+        for value in values:
+            if value is None:
+                row.append(("", ""))
+                continue
+            colour = "var(--gain)" if value >= 0 else "var(--loss)"
+            depth = min(abs(value) / 0.15, 1.0) * 55
+            row.append((show(value, "signed"), f"color-mix(in srgb, {colour} {depth:.0f}%, transparent)"))
+        table.append((year, row))
+    return table
+
+
+def _trades(trades: pd.DataFrame) -> dict[str, Any]:
+    """The best and the worst, or all of them where they are few."""
+    ordered = trades.sort_values(["profit", "entry_ts"], ascending=[False, True], kind="stable")
+    if len(ordered) <= 2 * SHOWN_TRADES:
+        groups = [("All round trips, best first", ordered)] if len(ordered) else []
+    else:
+        groups = [
+            (f"Best {SHOWN_TRADES}", ordered.head(SHOWN_TRADES)),
+            (f"Worst {SHOWN_TRADES}", ordered.tail(SHOWN_TRADES)[::-1]),
+        ]
+    return {
+        "count": len(trades),
+        "groups": [(title, [_trade(row) for row in _records(some)]) for title, some in groups],
+    }
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return [dict(zip(frame.columns, row, strict=True)) for row in frame.itertuples(index=False, name=None)]
+
+
+def _trade(row: Mapping[str, Any]) -> dict[str, Any]:
+    direction = row["direction"]
+    if not isinstance(direction, str):
+        direction = "long" if direction > 0 else "short"
+    return {
+        "symbol": row["symbol"],
+        "direction": direction,
+        "entry": _instant(row["entry_ts"]),
+        "exit": "still open" if row["open"] else _instant(row["exit_ts"]),
+        "hours": show(row["holding_hours"], "hours"),
+        "entry_price": f"{row['entry_price']:,.6g}",
+        "exit_price": f"{row['exit_price']:,.6g}",
+        "costs": show(row["fees"] + row["spread"] + row["impact"] + row["funding"], "money"),
+        "profit": show(row["profit"], "money"),
+        "return": f"{row['return']:+.2%}",
+        "reason": str(row["exit_reason"]),
+    }
+
+
+def _instant(ts: Any) -> str:
+    return f"{pd.to_datetime(ts, utc=True):%Y-%m-%d %H:%M}"
+
+
+def _data(data: Mapping[str, Any]) -> dict[str, Any]:
+    """A table of what was read, whatever the reader recorded of each symbol, and what was found in it."""
+    columns = list(dict.fromkeys(key for facts in data.values() for key in facts if key != "findings"))
+    rows = [(symbol, [_fact(facts.get(key)) for key in columns]) for symbol, facts in data.items()]
+    found: list[tuple[str, str]] = []
+    for symbol, facts in data.items():
+        listed = facts.get("findings") or []
+        if not isinstance(listed, Sequence) or isinstance(listed, str):
+            listed = [listed]
+        found += [(symbol, plain(finding)) for finding in listed]
+    return {
+        "columns": [key.replace("_", " ") for key in columns],
+        "rows": rows,
+        "findings": found[:SHOWN_FINDINGS],
+        "more": max(0, len(found) - SHOWN_FINDINGS),
+    }
+
+
+def _fact(value: Any) -> str:
+    return moment(value) if isinstance(value, str) and value[4:5] == "-" and "T" in value else plain(value)
+
+
+def _script_json(text: str) -> Markup:
+    # Inside <script>, only "<" could end the element or open a comment.
+    return Markup(text.replace("<", "\\u003c"))
+
+
+@cache
+def _plotly() -> Markup:
+    from plotly.offline import get_plotlyjs
+
+    return Markup(get_plotlyjs())
+
+
+@cache
+def _template() -> Any:
+    environment = Environment(
+        loader=PackageLoader("wfbt.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("index.html.j2")

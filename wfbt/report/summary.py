@@ -1,0 +1,160 @@
+"""What a run showed, in plain sentences that do not flatter.  No verdict: that is the gate's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from wfbt.report.formats import COSTS, listing, moment, reason, show
+
+FEW_TRADES = 30
+_RIVALRY = (("total_return", "total return"), ("sharpe", "Sharpe"), ("max_drawdown", "drawdown"))
+
+
+def sentences(result: Mapping[str, Any]) -> list[str]:
+    """What was tested, and `findings`."""
+    return [_tested(result), *findings(result)]
+
+
+def findings(result: Mapping[str, Any]) -> list[str]:
+    """What came of it, and what a careful reader should take from that."""
+    oos = result.get("oos") or {}
+    return [
+        _earned(result),
+        *_too_little(oos),
+        *_against_benchmark(oos, result.get("benchmark") or {}),
+        *_across_folds(result),
+        *_cost(result),
+        *_events(result.get("events") or {}),
+    ]
+
+
+def gross_profit(result: Mapping[str, Any]) -> float | None:
+    """Profit of the same fills before any cost, in quote; None where the profit is unknown."""
+    cash = (result.get("account") or {}).get("cash")
+    total = (result.get("oos") or {}).get("total_return")
+    costs = [(result.get("costs") or {}).get(key) for key, _ in COSTS]
+    known = [cost for cost in costs if cost is not None]
+    if cash is None or total is None or len(known) < len(costs):
+        return None
+    return float(cash * total + sum(known))
+
+
+def span(result: Mapping[str, Any]) -> str:
+    """First to last out-of-sample time."""
+    folds = result.get("folds") or []
+    return f"{moment(folds[0]['test_start'])} to {moment(folds[-1]['test_end'])}" if folds else "no span"
+
+
+def searched(folds: Sequence[Mapping[str, Any]]) -> tuple[list[str], dict[str, Any]]:
+    """Names of the parameters that moved from fold to fold, and the values of those that did not."""
+    names = list(dict.fromkeys(name for fold in folds for name in fold.get("params") or {}))
+    values = {name: [(fold.get("params") or {}).get(name) for fold in folds] for name in names}
+    moved = [name for name in names if any(value != values[name][0] for value in values[name])]
+    return moved, {name: values[name][0] for name in names if name not in moved}
+
+
+def _tested(result: Mapping[str, Any]) -> str:
+    folds = result.get("folds") or []
+    symbols = listing([str(symbol) for symbol in result.get("data") or {}] or ["its market"])
+    days = (result.get("oos") or {}).get("days")
+    length = f" ({days:,} days)" if days is not None else ""
+    counts = [fold["candidates"] for fold in folds if fold.get("candidates") is not None]
+    if not counts or max(counts) <= 1:
+        choice = "with the same parameters throughout: nothing was searched"
+    else:
+        among = f"{max(counts):,}" if min(counts) == max(counts) else f"{min(counts):,} to {max(counts):,}"
+        who = "trading" if len(folds) == 1 else "each trading"
+        choice = f"{who} the best of {among} candidates on its own training rows, on rows that choice had not seen"
+    number = "1 fold" if len(folds) == 1 else f"{len(folds)} folds"
+    return f"{result.get('name', 'The strategy')} traded {symbols} from {span(result)}{length} in {number}, {choice}."
+
+
+def _earned(result: Mapping[str, Any]) -> str:
+    oos, benchmark = result.get("oos") or {}, result.get("benchmark") or {}
+    total = oos.get("total_return")
+    if total is None:
+        return f"What it earned out of sample is not known: {reason(oos, 'total_return')}."
+    rate = f" ({show(oos['annual_return'], 'signed')} a year)" if oos.get("annual_return") is not None else ""
+    what = f"{'made' if total > 0 else 'lost'} {abs(total):,.1%}{rate}" if total else "neither made nor lost anything"
+    text = f"Out of sample and net of costs it {what}"
+    if oos.get("max_drawdown") is not None:
+        text += f", at worst {show(oos['max_drawdown'], 'percent')} below its peak"
+    held = benchmark.get("total_return")
+    if held is not None:
+        text += f"; buy-and-hold with costs {'made' if held >= 0 else 'lost'} {abs(held):,.1%}"
+        if benchmark.get("max_drawdown") is not None:
+            text += f", at worst {show(benchmark['max_drawdown'], 'percent')} below its peak"
+    return text + "."
+
+
+def _too_little(oos: Mapping[str, Any]) -> list[str]:
+    said = []
+    if oos.get("sharpe") is None:
+        said.append(f"There is no Sharpe ratio: {reason(oos, 'sharpe')}.")
+    trades = oos.get("trades")
+    if trades == 0:
+        said.append("It never completed a round trip, so nothing can be said of its trades.")
+    elif trades is not None and trades < FEW_TRADES:
+        said.append(f"{trades} round trip{'s are' if trades > 1 else ' is'} too few to tell skill from luck.")
+    return said
+
+
+def _against_benchmark(oos: Mapping[str, Any], benchmark: Mapping[str, Any]) -> list[str]:
+    if oos.get("trades") == 0 and oos.get("total_return") == 0:
+        return []
+    better: list[str] = []
+    worse: list[str] = []
+    for key, words in _RIVALRY:
+        own, other = oos.get(key), benchmark.get(key)
+        if own is None or other is None:
+            continue
+        wins = own < other if key == "max_drawdown" else own > other
+        (better if wins else worse).append(words)
+    if better and worse:
+        return [f"It beat buy-and-hold on {listing(better)}, not on {listing(worse, 'or')}."]
+    if worse:
+        return [f"It did not beat buy-and-hold on {listing(worse, 'or')}."]
+    return [f"It beat buy-and-hold on {listing(better)}, in this one history."] if better else []
+
+
+def _across_folds(result: Mapping[str, Any]) -> list[str]:
+    said = []
+    returns = [(fold.get("out_of_sample") or {}).get("annual_return") for fold in result.get("folds") or []]
+    known = [value for value in returns if value is not None]
+    if len(known) > 1:
+        said.append(f"{len([value for value in known if value > 0])} of {len(known)} folds made money out of sample.")
+    efficiency = result.get("walk_forward_efficiency")
+    if efficiency is not None:
+        said.append(f"Walk-forward efficiency, out of sample over in sample, is {efficiency:.2f}.")
+    return said
+
+
+def _cost(result: Mapping[str, Any]) -> list[str]:
+    gross = gross_profit(result)
+    if gross is None:
+        return []
+    paid = float(sum(result["costs"][key] for key, _ in COSTS))
+    if paid == 0:
+        return []
+    if gross <= 0:
+        return [f"The same fills lost {show(-gross, 'money')} before costs, and costs came to {show(paid, 'money')}."]
+    return [
+        f"The same fills made {show(gross, 'money')} before costs; costs came to {show(paid, 'money')}, "
+        f"{paid / gross:,.0%} of it."
+    ]
+
+
+def _events(events: Mapping[str, Any]) -> list[str]:
+    said = []
+    if events.get("liquidations"):
+        times = "once" if events["liquidations"] == 1 else f"{events['liquidations']:,} times"
+        said.append(f"It was liquidated {times}.")
+    if events.get("breakers"):
+        times = "once" if events["breakers"] == 1 else f"{events['breakers']:,} times"
+        said.append(f"A circuit breaker flattened it {times}.")
+    if events.get("halted"):
+        said.append("It was halted before the end and traded no more.")
+    if events.get("shortfall"):
+        said.append(f"It ended owing {show(events['shortfall'], 'money')} that the venue's insurance would have paid.")
+    return said
