@@ -85,7 +85,7 @@ class Book:
 
 
 def random_ledger(seed: int, days: int = 45, assets: int = 2, inverse: bool = False, weekends: bool = True) -> Ledger:
-    """Bars of an hour with reversals, partial closes, funding, liquidations and a shortfall in an account that adds up."""
+    """Hourly bars of an account that adds up: reversals, partial closes, funding, liquidations and shortfalls."""
     rng = np.random.default_rng(seed)
     level = rng.choice([3.0, 100.0, 20_000.0], assets)
     multiplier = rng.choice([1.0, 0.1, 10.0], assets) * (level if inverse else 1.0)

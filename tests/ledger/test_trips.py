@@ -3,10 +3,13 @@ import pandas as pd
 import pytest
 
 from tests.ledger.accounts import HOUR, MONDAY, Book, random_ledger
+from tests.markets import random_case
 from tests.naive import metrics as naive
 from wfbt.errors import LedgerError
-from wfbt.kernels.abi import Reason
+from wfbt.kernels.abi import FILL, LANE, PAYMENT, TALLY, Reason
+from wfbt.kernels.bars import replay
 from wfbt.kernels.trips import assign_trips
+from wfbt.ledger.ledger import Ledger
 
 
 def twin(ledger):
@@ -155,7 +158,7 @@ def test_funding_on_what_was_never_held_is_refused():
     book = Book(1, 1000.0, False)
     book.pay(at(0), 0, 0.01, 100.0)
     book.close(at(1), [100.0])
-    with pytest.raises(LedgerError, match="funding payment 0 .* nothing had been held"):
+    with pytest.raises(LedgerError, match=r"funding payment 0 .* nothing had been held"):
         book.ledger().trades()
 
 
@@ -193,6 +196,7 @@ def test_an_idle_account_has_no_trips_but_all_the_columns():
     assert list(idle.columns) == list(random_ledger(0, days=3).trades().columns)
 
 
+@pytest.mark.kernel
 def test_a_compiled_walk_is_the_interpreted_one():
     ledger = random_ledger(5, assets=3)
     asset, qty = ledger.fills["asset"].astype(np.int64), np.ascontiguousarray(ledger.fills["qty"])
@@ -205,3 +209,49 @@ def test_a_compiled_walk_is_the_interpreted_one():
         answers.append((count, position, *whole, *real))
     for compiled, plain in zip(*answers, strict=True):
         np.testing.assert_array_equal(compiled, plain)
+
+
+def replayed(case):
+    """Ledger and tally of the bar kernel."""
+    rows, assets = case.tape.open.shape
+    lanes, tally = np.zeros(1, LANE), np.zeros(1, TALLY)
+    lanes["stop"], lanes["last"] = rows, len(case.intents)
+    equity, cash, liquidation, shortfall = np.zeros((4, rows))
+    position, daily = np.zeros((rows, assets)), np.zeros((1, rows))
+    fills, payments = np.zeros(assets * (rows + 5) * 20, FILL), np.zeros(len(case.stamps) + 1, PAYMENT)
+    replay(
+        case.tape, case.stamps, case.assets, np.arange(rows), case.intents, lanes, case.rules, rows + 1, fills,
+        payments, equity, cash, position, liquidation, shortfall, daily, tally,
+    )  # fmt: skip
+    ledger = Ledger(
+        symbols=tuple("ABCD"[:assets]),
+        ts=case.tape.close_ts,
+        equity=equity,
+        cash=cash,
+        position=position,
+        mark=case.tape.mark_close,
+        fills=fills[: tally["fills"][0]],
+        payments=payments[: tally["payments"][0]],
+        liquidation=liquidation,
+        shortfall=shortfall,
+        multiplier=case.assets["multiplier"],
+        inverse=bool(case.assets["inverse"][0]),
+        opening_cash=case.rules.cash,
+    )
+    return ledger, tally[0]
+
+
+def test_a_replay_reconciles_and_its_round_trips_are_those_the_kernel_counted():
+    trips = 0
+    for seed in range(300):
+        case = random_case(np.random.default_rng(seed))
+        ledger, tally = replayed(case)
+        assert ledger.reconcile().worst < 1e-12
+        closed = ledger.trades().query("not open")
+        # The sum, as the kernel shares a liquidation fee by what cash is left and not by value.
+        assert closed["profit"].sum() == pytest.approx(tally["won"] - tally["lost"], abs=1e-9 * case.rules.cash)
+        assert len(closed) == tally["trips"]
+        assert ledger.drawdown.max() == pytest.approx(tally["max_drawdown"], abs=1e-12)
+        assert (ledger.position != 0).any(axis=1).sum() == tally["rows_held"]
+        trips += len(closed)
+    assert trips > 1000

@@ -121,7 +121,10 @@ class Funding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contract:
-    """What one unit is.  `tick` and `lot` 0 mean no grid; an inverse contract is quoted in USD and settled in the coin."""
+    """What one unit is.
+
+    `tick` and `lot` 0 mean no grid; an inverse contract is quoted in USD and settled in the coin.
+    """
 
     tick: float = 0.0
     lot: float = 0.0

@@ -172,34 +172,38 @@ def _repeats(raw: Raw, names: tuple[str, ...]) -> tuple[Mask, Mask, I8]:
 
 
 def _check_order(report: Report, now: int) -> I8:
-    """Disorder, duplicates and future stamps; returns the rows that are left, each stamp once, in time order."""
-    ts = report.raw.ts
+    """Future stamps, duplicates and disorder; returns the rows that are left, each stamp once, in time order."""
+    raw = report.raw
+    report.rows("future", raw.ts > now, lambda i: f"later than now ({stamp(now // 10**9 * 10**9)})")
+    # Rows from the future are wrong by themselves; they do not put the others out of order.
+    past = np.flatnonzero(raw.ts <= now)
+    ts = raw.ts[past]
     steps = np.diff(ts)
-    report.rows("future", ts > now, lambda i: f"a bar cannot open after now ({stamp(now // 10**9 * 10**9)})")
     if (steps > 0).all():
-        return np.flatnonzero(ts <= now)
+        return past
     order = np.argsort(ts, kind="stable")
-    repeats = np.diff(ts[order]) == 0
-    if repeats.any():
-        again, exact, original = _repeats(report.raw, tuple(report.raw.columns))
+    fresh = np.r_[True, np.diff(ts[order]) > 0]
+    if not fresh.all():
+        again, exact, original = _repeats(raw, tuple(raw.columns))
         for mask, words in ((again & exact, "the same values"), (again & ~exact, "other values")):
             report.rows(
                 "duplicates",
                 mask,
-                lambda i, words=words: f"repeats row {report.raw.row[original[i]]} with {words}",  # type: ignore[misc]
+                lambda i, words=words: f"repeats row {raw.row[original[i]]} with {words}",  # type: ignore[misc]
             )
-    back = steps < 0
-    if (descents := np.count_nonzero(back)) > 1 and descents >= 0.9 * len(steps):
-        report.add("disorder", 0, len(ts), "the file is newest first; time must run forward")
+    back = np.r_[False, steps < 0]
+    descents = int(np.count_nonzero(back))
+    if descents > 1 and descents >= 0.9 * len(steps):
+        report.add("disorder", int(past[0]), len(past), "the file is newest first; time must run forward")
     elif descents:
         moved = order != np.arange(len(ts))
-        # Two rows that changed places are named both; where a block moved, the row at which time turns back is.
-        if np.count_nonzero(moved) <= 2 * descents:
-            report.rows("disorder", moved, lambda i: "out of time order")
-        else:
-            report.rows("disorder", np.r_[False, back], lambda i: f"time goes back from {stamp(ts[i - 1])}")
-    kept = order[np.r_[True, ~repeats]]
-    return kept[ts[kept] <= now]
+        # Two rows that changed places are both named; where a block moved, the row at which time turns back is.
+        swapped = np.count_nonzero(moved) <= 2 * descents
+        bad = np.zeros(len(raw), dtype=bool)
+        bad[past[moved if swapped else back]] = True
+        words = "out of time order" if swapped else "earlier than the row before it"
+        report.rows("disorder", bad, lambda i: words)
+    return past[order[fresh]]
 
 
 def _check_grid(report: Report, first: I8, period: int) -> None:

@@ -17,6 +17,8 @@ MONDAY = 3 * DAY  # the epoch was a Thursday: ts + MONDAY counts from a Monday
 HABIT = 0.1
 # Markets close for half an hour or longer; shorter holes are lost bars.
 SHORTEST_CLOSE = 30 * MINUTE
+# And not more often than three times a trading day: a file with a hole in every hour has lost bars in every hour.
+MOST_CLOSES = 15
 # Fewer weeks than these are folded by day instead: one look at a slot shows no habit.
 SHORT = 14 * DAY
 
@@ -123,7 +125,7 @@ def _fold(ts: I8, period: int, slot: int, clock: str) -> Pattern:
         seen, possible = _by_day(seen, slot), _by_day(possible, slot)
     # What could be seen once only shows no habit and counts as open.
     is_open = (seen >= HABIT * possible) & (seen > 0) | (possible < 2)
-    is_open = _without_short_closes(is_open, slot)
+    is_open = _without_odd_closes(is_open, slot)
     return Pattern(period=period, slot=slot, clock=clock, before=np.r_[0, np.cumsum(is_open)])
 
 
@@ -135,7 +137,7 @@ def _by_day(counts: I8, slot: int) -> I8:
     return folded
 
 
-def _without_short_closes(is_open: np.ndarray, slot: int) -> np.ndarray:
+def _without_odd_closes(is_open: np.ndarray, slot: int) -> np.ndarray:
     if is_open.all() or not is_open.any():
         return np.ones_like(is_open)
     # The week is a ring: turn it so that no closed run crosses its seam.
@@ -144,6 +146,8 @@ def _without_short_closes(is_open: np.ndarray, slot: int) -> np.ndarray:
     edges = np.diff(np.r_[0, ~ring, 0].astype(np.int8))
     starts, ends = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
     brief = (ends - starts) * slot < SHORTEST_CLOSE
+    if np.count_nonzero(~brief) > MOST_CLOSES:
+        return np.ones_like(is_open)
     delta = np.zeros(len(ring) + 1, dtype=np.int64)
     delta[starts[brief]] += 1
     delta[ends[brief]] -= 1

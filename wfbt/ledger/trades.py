@@ -27,7 +27,7 @@ def round_trips(ledger: Ledger) -> pd.DataFrame:
     · exit_price (averages over its fills; of an inverse contract harmonic; NaN while nothing was closed) · fees ·
     spread · impact · funding · liquidation · profit (net, in quote; spread and impact are in the prices; an open trip
     is valued at the last mark) · return (profit over the value of `quantity` at the entry price) · holding_hours · bars
-    (closes it was held over) · exit_reason (of the last fill; None while open) · open.
+    (closes it was held over) · exit_reason (of the last fill; missing while open) · open.
 
     A fill that reverses is split by quantity, with its fee, spread and impact.  A funding payment belongs to the trip
     that held the position just before it.  Liquidation fees of one bar are shared by the value of the positions

@@ -191,7 +191,8 @@ def _instant(ts: Any) -> str:
 def _data(data: Mapping[str, Any]) -> dict[str, Any]:
     """A table of what was read, whatever the reader recorded of each symbol, and what was found in it."""
     columns = list(dict.fromkeys(key for facts in data.values() for key in facts if key != "findings"))
-    rows = [(symbol, [_fact(facts.get(key)) for key in columns]) for symbol, facts in data.items()]
+    numbers = {key for facts in data.values() for key, value in facts.items() if type(value) in (int, float)}
+    rows = [(symbol, [(_fact(facts.get(key)), key in numbers) for key in columns]) for symbol, facts in data.items()]
     found: list[tuple[str, str]] = []
     for symbol, facts in data.items():
         listed = facts.get("findings") or []
@@ -199,7 +200,7 @@ def _data(data: Mapping[str, Any]) -> dict[str, Any]:
             listed = [listed]
         found += [(symbol, plain(finding)) for finding in listed]
     return {
-        "columns": [key.replace("_", " ") for key in columns],
+        "columns": [(key.replace("_", " "), key in numbers) for key in columns],
         "rows": rows,
         "findings": found[:SHOWN_FINDINGS],
         "more": max(0, len(found) - SHOWN_FINDINGS),

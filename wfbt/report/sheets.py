@@ -1,0 +1,99 @@
+"""Many tearsheets at once: QuantStats takes about a second for each, so they share the cores as processes.
+
+Each process is a fresh interpreter given its work as JSON on its standard input: nothing is forked under running threads,
+and a script that calls `wfbt.run` is not executed again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from wfbt.errors import LedgerError
+from wfbt.report.tearsheet import write_tearsheet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sheet:
+    """One tearsheet to write: daily returns in the columns strategy and benchmark, indexed by tz-naive day."""
+
+    path: Path
+    title: str
+    daily: pd.DataFrame
+
+
+def write_sheets(
+    sheets: Sequence[Sheet], periods_per_year: int, jobs: int, progress: Callable[[int], None] = lambda done: None
+) -> None:
+    """Write every sheet, on up to `jobs` processes; `progress(n)` after each."""
+    if not sheets:
+        return
+    shares = [list(sheets[i :: min(jobs, len(sheets))]) for i in range(min(jobs, len(sheets)))]
+    # A font search and OpenMP threads would be started by each process for itself.
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
+    workers = []
+    try:
+        for share in shares:
+            worker = subprocess.Popen(
+                [sys.executable, "-m", "wfbt.report.sheets"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=environment,
+                text=True,
+            )
+            workers.append(worker)
+            assert worker.stdin is not None
+            worker.stdin.write(json.dumps([_spell(sheet, periods_per_year) for sheet in share]))
+            worker.stdin.close()
+            worker.stdin = None
+        done = 0
+        for worker in workers:
+            assert worker.stdout is not None
+            for _ in worker.stdout:
+                done += 1
+                progress(done)
+        for worker in workers:
+            _, errors = worker.communicate()
+            if worker.returncode:
+                raise LedgerError(f"a tearsheet could not be written:\n{errors.strip()[-2000:]}")
+    finally:
+        for worker in workers:
+            if worker.poll() is None:
+                worker.kill()
+                worker.wait()
+
+
+def _spell(sheet: Sheet, periods_per_year: int) -> dict[str, object]:
+    return {
+        "path": str(sheet.path),
+        "title": sheet.title,
+        "periods_per_year": periods_per_year,
+        "days": [str(day.date()) for day in sheet.daily.index],
+        "strategy": sheet.daily["strategy"].tolist(),
+        "benchmark": sheet.daily["benchmark"].tolist(),
+    }
+
+
+def _work() -> None:
+    for task in json.load(sys.stdin):
+        index = pd.DatetimeIndex(task["days"]).as_unit("ns")
+        write_tearsheet(
+            Path(task["path"]),
+            pd.Series(task["strategy"], index=index, dtype=float),
+            pd.Series(task["benchmark"], index=index, dtype=float),
+            task["title"],
+            task["periods_per_year"],
+        )
+        print(task["path"], flush=True)
+
+
+if __name__ == "__main__":
+    _work()

@@ -1,0 +1,222 @@
+"""What a run found, as result.json, as tables and as the curves a report draws.
+
+Every number comes from a ledger; nothing is computed twice.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from wfbt.config.schema import Strategy
+from wfbt.data.market import HOUR, Instrument, Market
+from wfbt.kernels.abi import Reason
+from wfbt.ledger.ledger import Ledger, costs_split
+from wfbt.report.curves import Curves
+from wfbt.validation.walk_forward import FoldResult, Study, WalkForward, rows_of
+
+SCHEMA_VERSION = "1"
+
+# What result.json will hold once it is evaluated.
+NOT_EVALUATED = {
+    "trials": "looks are not counted by this version",
+    "leakage": "no leak test is run by this version",
+    "regimes": "results are not split by regime by this version",
+    "volatility": "no volatility model is fitted by this version",
+    "robustness": "no robustness test is run by this version",
+    "stress": "no stress test is run by this version",
+    "overfitting": "no overfitting statistic is computed by this version",
+    "monte_carlo": "no path is simulated by this version",
+    "ruin": "no probability of ruin is estimated by this version",
+    "capacity": "capacity is not measured by this version",
+    "decay": "alpha decay is not measured by this version",
+}
+
+
+def iso(ts: int) -> str:
+    """Nanoseconds UTC as ISO 8601."""
+    return pd.Timestamp(int(ts), tz="UTC").isoformat().replace("+00:00", "Z")
+
+
+def result_dict(
+    run_id: str, config: Strategy, market: Market, study: Study, walk: WalkForward, benchmark: Ledger
+) -> dict[str, Any]:
+    """The content of result.json but for its timing."""
+    oos = walk.ledger.metrics()
+    folds = [_fold(one, study) for one in walk.folds]
+    efficiency, why_not = _efficiency(oos, folds)
+    reasons = dict(NOT_EVALUATED)
+    if efficiency is None:
+        reasons["walk_forward_efficiency"] = why_not
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "run_id": run_id,
+        "name": config.name,
+        "folds": folds,
+        "oos": oos,
+        "benchmark": benchmark.metrics(),
+        "costs": costs_split(walk.ledger),
+        "walk_forward_efficiency": efficiency,
+        "account": {"cash": config.account.cash, "leverage": config.account.leverage, "margin": config.account.margin},
+        "events": _events(walk.ledger),
+        "data": {one.symbol: _data(one, market) for one in market.instruments},
+        "assumptions": _assumptions(config, study),
+        "notes": [*market.notes, *study.deck.notes],
+        **dict.fromkeys(NOT_EVALUATED),
+        "reasons": reasons,
+    }
+
+
+def _fold(one: FoldResult, study: Study) -> dict[str, Any]:
+    close, period = study.deck.close_ts, study.deck.period
+    (train_from, train_to), (test_from, test_to) = rows_of(one.fold.train), rows_of(one.fold.test)
+    score = one.trial.scores[one.trial.chosen]
+    return {
+        "index": one.fold.index + 1,
+        "train_start": iso(close[train_from] - period),
+        "train_end": iso(close[train_to - 1]),
+        "test_start": iso(close[test_from] - period),
+        "test_end": iso(close[test_to - 1]),
+        "params": dict(one.params),
+        "candidates": len(study.candidates),
+        "objective": {"name": study.objective, "value": None if np.isnan(score) else float(score)},
+        "in_sample": one.in_sample.metrics(),
+        "out_of_sample": one.out_of_sample.metrics(),
+    }
+
+
+def _efficiency(oos: dict[str, Any], folds: list[dict[str, Any]]) -> tuple[float | None, str]:
+    """Annual return out of sample over the folds' mean annual return in sample (Pardo 2008)."""
+    inside = [fold["in_sample"]["annual_return"] for fold in folds]
+    if oos["annual_return"] is None or any(value is None for value in inside):
+        return None, "an annual return is missing, in or out of sample"
+    mean = float(np.mean(inside))
+    if mean <= 0:
+        return None, f"the mean annual return in sample is {mean:.2%}; a ratio to a loss means nothing"
+    return oos["annual_return"] / mean, ""
+
+
+def _events(ledger: Ledger) -> dict[str, Any]:
+    counts = Counter(Reason(int(code)).name.lower() for code in ledger.fills["reason"])
+    return {
+        "fills": {name: counts[name] for name in sorted(counts)},
+        "liquidations": counts["liquidation"],
+        "breakers": ledger.breakers,
+        "halted": bool(ledger.halted),
+        "shortfall": float(ledger.shortfall.sum()),
+    }
+
+
+def _data(one: Instrument, market: Market) -> dict[str, Any]:
+    bars = one.bars
+    return {
+        "rows": len(bars),
+        "first": iso(bars.open_ts[0]),
+        "last": iso(bars.close_ts[-1]),
+        "period_hours": bars.period / HOUR,
+        "funding_stamps": len(one.funding) if one.funding else 0,
+        "mark": one.mark is not None,
+        "execution_bars": len(one.execution_bars) if one.execution_bars else 0,
+        "findings": [
+            f"{found.rule} at {iso(found.ts)}: {found.message}" for found in market.findings if found.symbol == one.symbol
+        ],
+    }
+
+
+def _assumptions(config: Strategy, study: Study) -> list[dict[str, Any]]:
+    """What the numbers rest on, one line each."""
+    costs, latency = config.costs, config.latency
+    impact = "none"
+    if costs.impact:
+        impact = f"({costs.impact.temporary:g} + {costs.impact.permanent:g})·σ·√(order/volume) over {costs.impact.horizon}"
+    lines = [
+        ("fills", "next tradable price", "a decision at a bar's close fills no earlier than the next bar's open"),
+        ("fees", f"{costs.taker_bps:g} bps taker, {costs.maker_bps:g} bps maker", "take-profits are makers, all else takes"),
+        ("spread", f"{costs.half_spread_bps:g} bps half", "paid by every taker fill"),
+        ("impact", impact, "square-root law; a symbol's own coefficient replaces the first number"),
+        ("latency", f"{_delay(latency.order)} order, {_delay(latency.feed)} feed", "moves the fill inside its bar"),
+        ("intrabar", "stop before target", "a bar that touches both is a loss; a gap fills at the open"),
+        ("exits", "0 latency", "stops and targets rest at the venue"),
+        ("benchmark", "buy and hold", "same cash, same costs, equal parts at the first test bar, no limits"),
+        ("year", f"{study.deck.calendar.periods_per_year:g} days", "inferred from the bars"),
+        ("size", "orders fill whole", "no cap on the share of volume, no partial fills"),
+    ]
+    return [{"key": key, "value": value, "note": note} for key, value, note in lines]
+
+
+def _delay(given: Any) -> str:
+    fields = {name: getattr(given, name) for name in type(given).model_fields if name != "model"}
+    if given.model == "constant":
+        return str(given.value)
+    if given.model == "uniform":
+        return f"{given.low} to {given.high}"
+    if given.model == "lognormal":
+        return f"lognormal around {given.median}"
+    return f"{given.model} ({len(fields['samples'] or ()) or fields['file']})"
+
+
+def equity_frame(walk: WalkForward, benchmark: Ledger) -> pd.DataFrame:
+    """equity.parquet: the stitched account bar by bar, the fold of each bar, and buy-and-hold."""
+    frame = walk.ledger.equity_frame()
+    frame.insert(1, "fold", _fold_of_rows(walk))
+    frame.insert(3, "benchmark", benchmark.equity)
+    return frame
+
+
+def _fold_of_rows(walk: WalkForward) -> np.ndarray[Any, np.dtype[np.int64]]:
+    lengths = [stop - start for start, stop in (rows_of(one.fold.test) for one in walk.folds)]
+    return np.repeat([one.fold.index + 1 for one in walk.folds], lengths)
+
+
+def candidates_frame(walk: WalkForward, study: Study) -> pd.DataFrame:
+    """candidates.parquet: every candidate of every fold, winner or not, with its daily returns."""
+    names = [json.dumps(dict(params), sort_keys=True) for params in study.candidates]
+    parts = []
+    for one in walk.folds:
+        trial = one.trial
+        count = len(names)
+        parts.append(
+            pd.DataFrame(
+                {
+                    "fold": np.full(count, one.fold.index + 1),
+                    "candidate": np.arange(count),
+                    "params": names,
+                    "chosen": np.arange(count) == trial.chosen,
+                    study.objective: trial.scores,
+                    "train_trades": trial.round_trips[:, 0],
+                    "test_trades": trial.round_trips[:, 1],
+                    "train_returns": list(trial.train_returns),
+                    "test_returns": list(trial.test_returns),
+                }
+            )
+        )
+    return pd.concat(parts, ignore_index=True)
+
+
+def daily_frame(ledger: Ledger, benchmark: Ledger) -> pd.DataFrame:
+    """Daily returns of an account and of buy-and-hold over the same days."""
+    return pd.DataFrame({"strategy": ledger.returns_daily(), "benchmark": benchmark.returns_daily()})
+
+
+def curves_of(walk: WalkForward, benchmark: Ledger, daily: pd.DataFrame) -> Curves:
+    """What the page draws."""
+    ledger = walk.ledger
+    equity = np.where(ledger.equity > 0, ledger.equity, np.nan)
+    weight = ledger.worth(ledger.position, ledger.mark) / equity[:, None]
+    return Curves(
+        symbols=ledger.symbols,
+        ts=ledger.ts,
+        equity=ledger.equity,
+        benchmark=benchmark.equity,
+        drawdown=ledger.drawdown,
+        weight=np.nan_to_num(weight, nan=0.0),
+        fold=_fold_of_rows(walk),
+        in_sample=tuple((one.in_sample.ts, one.in_sample.equity) for one in walk.folds),
+        days=daily.index.to_numpy().astype("datetime64[D]"),
+        returns=daily["strategy"].to_numpy(np.float64),
+        benchmark_returns=daily["benchmark"].to_numpy(np.float64),
+    )
