@@ -2,7 +2,6 @@ from pathlib import Path
 
 import pytest
 
-
 REAL = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 

@@ -4,9 +4,9 @@ import contextlib
 from dataclasses import dataclass
 
 import numpy as np
+
 from tests.markets import Case
 from tests.naive.bars import replay as naive_replay
-
 from wfbt.kernels.abi import FILL, LANE, PAYMENT, TALLY
 from wfbt.kernels.bars import replay
 

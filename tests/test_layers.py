@@ -8,10 +8,27 @@ import pytest
 import wfbt
 
 ROOT = Path(wfbt.__file__).parent
-ORDER = (
-    "errors files kernels compute config data features policy ledger engine learn validation risk registry gate report "
-    "results pipeline cli"
-).split()
+ORDER = [
+    "errors",
+    "files",
+    "kernels",
+    "compute",
+    "config",
+    "data",
+    "features",
+    "policy",
+    "ledger",
+    "engine",
+    "learn",
+    "validation",
+    "risk",
+    "registry",
+    "gate",
+    "report",
+    "results",
+    "pipeline",
+    "cli",
+]
 # A package's own version and place are no dependency on what it holds.
 IDENTITY = {"wfbt"}
 

@@ -21,7 +21,7 @@ INTERRUPTED, INTERNAL = 130, 70
 class Reporting(click.Group):
     """A group whose commands end in one clear line and the exit code that belongs to it, never in a traceback."""
 
-    def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: D102
+    def main(self, *args: Any, **kwargs: Any) -> Any:
         kwargs["standalone_mode"] = False
         debug = "--debug" in sys.argv
         try:

@@ -16,7 +16,7 @@ import pandas as pd
 
 from wfbt.compute import cores
 from wfbt.config import schema
-from wfbt.config.load import canonical_bytes, dump_yaml, load_strategy, resolved
+from wfbt.config.load import dump_yaml, load_strategy, resolved
 from wfbt.data.load import load_market
 from wfbt.data.market import Market
 from wfbt.engine.account import Account, Exits, Limits, Sizing
@@ -107,7 +107,7 @@ def run(
     rule = load_rule(_rule_name(config), config.base)
     study, plan = _study(config, market, rule, jobs)
     identity = {
-        "config": canonical_bytes(config).decode(),
+        "config": _identity(config),
         "data": market.digest,
         "rule": rule.source_sha256,
         "source": provenance.source_sha256(),
@@ -134,7 +134,7 @@ def run(
             "name": config.name,
             "command": list(command),
             "seed": config.seed,
-            "config_sha256": provenance.sha256(canonical_bytes(config)),
+            "config_sha256": provenance.sha256(json.dumps(identity["config"], sort_keys=True).encode()),
             "data_sha256": market.digest,
             "source_sha256": identity["source"],
             "rule": {"name": rule.name, "sha256": rule.source_sha256},
@@ -146,7 +146,7 @@ def run(
             if leftover.name != ".trials":
                 shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
         _write_tables(partial, walk, benchmark, study)
-        write_text(partial / "config.resolved.yaml", dump_yaml(resolved(config)))
+        write_text(partial / "config.resolved.yaml", dump_yaml(_from_folder(config, final)))
         write_json(partial / "manifest.json", manifest)
         if report:
             _write_report(partial, config, result, walk, benchmark, jobs, progress)
@@ -176,6 +176,36 @@ def _publish(partial: Path, final: Path) -> None:
     if old.exists():
         shutil.rmtree(old)
     final.with_name(f".{final.name}.lock").unlink(missing_ok=True)
+
+
+FILES = ("bars", "funding", "mark", "execution_bars")
+
+
+def _identity(config: schema.Strategy) -> dict[str, Any]:
+    """The strategy without the places of its files: what they hold is hashed instead."""
+    tree = resolved(config)
+    for symbol in tree["data"]["symbols"].values():
+        for key in FILES:
+            symbol[key] = symbol[key] is not None
+    tree["policy"]["rule"] = tree["policy"]["rule"].rpartition(":")[2]
+    del tree["trials"]
+    return tree
+
+
+def _from_folder(config: schema.Strategy, folder: Path) -> dict[str, Any]:
+    """The resolved strategy with paths as they are seen from the run folder, so that it can be run there again."""
+    tree = resolved(config)
+
+    def seen(path: str) -> str:
+        return path if "://" in path else os.path.relpath(config.locate(path), folder)
+
+    for symbol in tree["data"]["symbols"].values():
+        for key in FILES:
+            symbol[key] = symbol[key] and seen(symbol[key])
+    place, colon, attr = tree["policy"]["rule"].rpartition(":")
+    if colon and (place.endswith(".py") or "/" in place):
+        tree["policy"]["rule"] = f"{seen(place)}:{attr}"
+    return tree
 
 
 def _rule_name(config: schema.Strategy) -> str:
@@ -248,12 +278,13 @@ def _study(config: schema.Strategy, market: Market, rule: Rule, jobs: int) -> tu
         maker_bps=config.costs.maker_bps,
         taker_bps=config.costs.taker_bps,
         half_spread_bps=config.costs.half_spread_bps,
-        impact=config.costs.impact
-        and Impact(
+        impact=Impact(
             temporary=config.costs.impact.temporary,
             permanent=config.costs.impact.permanent,
             horizon=int(config.costs.impact.horizon),
-        ),
+        )
+        if config.costs.impact
+        else None,
     )
     latency = Latency(
         order=_delay(config.latency.order, config),
@@ -265,7 +296,7 @@ def _study(config: schema.Strategy, market: Market, rule: Rule, jobs: int) -> tu
     limits = Limits(
         max_daily_loss=config.limits.max_daily_loss,
         max_drawdown=config.limits.max_drawdown,
-        losses=config.limits.cooldown and config.limits.cooldown.losses,
+        losses=config.limits.cooldown.losses if config.limits.cooldown else None,
         cool_down=config.limits.cooldown.bars * market.period if config.limits.cooldown else 0,
         max_leverage=config.limits.max_leverage,
     )
@@ -334,9 +365,7 @@ def _buy_and_hold(study: Study, config: schema.Strategy, plan: Sequence[Fold]) -
     deck = study.deck
     first, last = rows_of(plan[0].test)[0], rows_of(plan[-1].test)[1]
     weight = 1.0 / len(deck.symbols)
-    columns = {
-        one.symbol: Columns(target=np.full(len(one.bars), weight)) for one in study.lowering.market.instruments
-    }
+    columns = {one.symbol: Columns(target=np.full(len(one.bars), weight)) for one in study.lowering.market.instruments}
     plain = Lowering(study.lowering.market, deck, Sizing(), Exits())
     start = int(deck.decisions[first - 1]) + 1 if first else 0
     stop = int(deck.decisions[last - 1]) + 1
@@ -382,20 +411,18 @@ def _write_report(
         sheets.append(Sheet(path=folder / "tearsheet.html", title=f"{config.name} — out of sample", daily=daily))
     if config.report.tearsheets == "all":
         for number, one in enumerate(walk.folds, start=1):
-            begin, end = one.out_of_sample.ts[0], one.out_of_sample.ts[-1]
-            part = daily_frame(one.out_of_sample, benchmark.slice(*_bounds(one.out_of_sample, walk, int(begin), int(end))))
+            part = daily_frame(one.out_of_sample, _same_rows(benchmark, one.out_of_sample))
             title = f"{config.name} — fold {number} of {len(walk.folds)}, out of sample"
             sheets.append(Sheet(path=folder / "folds" / f"{number:02d}" / "tearsheet.html", title=title, daily=part))
     write_sheets(
-        sheets, round(walk.ledger.days_a_year), jobs, lambda n: progress("tearsheets", n, len(sheets))
+        sheets, round(walk.ledger.calendar.periods_per_year), jobs, lambda n: progress("tearsheets", n, len(sheets))
     )
     write_text(folder / "index.html", render_index(result, curves_of(walk, benchmark, daily), walk.ledger.trades()))
 
 
-def _bounds(part: Ledger, walk: WalkForward, begin: int, end: int) -> tuple[int, int]:
-    """The (after, until] that cut the benchmark like this part of the stitched account."""
-    row = int(np.searchsorted(walk.ledger.ts, begin))
-    return (int(walk.ledger.ts[row - 1]) if row else begin - 1), end
+def _same_rows(benchmark: Ledger, part: Ledger) -> Ledger:
+    """The rows of the benchmark that a part of the stitched account covers."""
+    return benchmark.slice(int(part.ts[0]) - 1, int(part.ts[-1]))
 
 
 def read_result(folder: Path) -> dict[str, Any]:

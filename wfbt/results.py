@@ -122,7 +122,9 @@ def _data(one: Instrument, market: Market) -> dict[str, Any]:
         "mark": one.mark is not None,
         "execution_bars": len(one.execution_bars) if one.execution_bars else 0,
         "findings": [
-            f"{found.rule} at {iso(found.ts)}: {found.message}" for found in market.findings if found.symbol == one.symbol
+            f"{found.rule} at {iso(found.ts)}: {found.message}"
+            for found in market.findings
+            if found.symbol == one.symbol
         ],
     }
 
@@ -132,10 +134,16 @@ def _assumptions(config: Strategy, study: Study) -> list[dict[str, Any]]:
     costs, latency = config.costs, config.latency
     impact = "none"
     if costs.impact:
-        impact = f"({costs.impact.temporary:g} + {costs.impact.permanent:g})·σ·√(order/volume) over {costs.impact.horizon}"
+        impact = (
+            f"({costs.impact.temporary:g} + {costs.impact.permanent:g})·σ·√(order/volume) over {costs.impact.horizon}"
+        )
     lines = [
         ("fills", "next tradable price", "a decision at a bar's close fills no earlier than the next bar's open"),
-        ("fees", f"{costs.taker_bps:g} bps taker, {costs.maker_bps:g} bps maker", "take-profits are makers, all else takes"),
+        (
+            "fees",
+            f"{costs.taker_bps:g} bps taker, {costs.maker_bps:g} bps maker",
+            "take-profits are makers, all else takes",
+        ),
         ("spread", f"{costs.half_spread_bps:g} bps half", "paid by every taker fill"),
         ("impact", impact, "square-root law; a symbol's own coefficient replaces the first number"),
         ("latency", f"{_delay(latency.order)} order, {_delay(latency.feed)} feed", "moves the fill inside its bar"),

@@ -2,13 +2,13 @@
 
 import os
 
-from tests import markets
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from numpy.testing import assert_allclose
-from tests.replaying import kernel, naive
 
+from tests import markets
+from tests.replaying import kernel, naive
 from wfbt.kernels.abi import Reason
 from wfbt.kernels.bars import replay
 

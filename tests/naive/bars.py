@@ -271,7 +271,7 @@ class Replay:
         before = leg.position
         reason = BAND if order.brackets is None else TARGET
         price = self.taker_fill(t, a, delta, reference, order.d, reason, ts, self.close[order.d][a])
-        if offset > 0 and not isnan(self.sigma[order.d][a]):
+        if offset > 0:
             leg.inside, leg.anchor = True, reference
         if order.brackets is not None:
             leg.stop, leg.take, leg.trail = order.brackets

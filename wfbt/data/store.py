@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import json
 import os
 import re
 import zoneinfo
@@ -25,6 +26,7 @@ from wfbt.files import replace_whole
 BARS = ("open", "high", "low", "close", "volume")
 FUNDING = ("rate",)
 _NANOSECONDS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
+_STORED = {"milliseconds": 1_000_000, "microseconds": 1_000, "nanoseconds": 1}
 _OFFSET = re.compile(r"[+-]\d\d:?\d\d")
 
 
@@ -283,7 +285,7 @@ def _read_file(
     groups, rows = [], []
     for group in range(parquet.num_row_groups):
         count = parquet.metadata.row_group(group).num_rows
-        if _overlaps(parquet, group, unit, start, end):
+        if _overlaps(parquet, group, start, end):
             groups.append(group)
             rows.append(np.arange(offset, offset + count))
         offset += count
@@ -308,16 +310,16 @@ def _read_file(
     return out if inside.all() else [values[inside] for values in out]
 
 
-def _overlaps(parquet: pq.ParquetFile, group: int, unit: int, start: int | None, end: int | None) -> bool:
+def _overlaps(parquet: pq.ParquetFile, group: int, start: int | None, end: int | None) -> bool:
     if start is None and end is None:
         return True
     columns = parquet.metadata.row_group(group)
-    statistics = next(
-        (columns.column(i).statistics for i in range(columns.num_columns) if columns.column(i).path_in_schema == "ts"),
-        None,
-    )
-    if statistics is None or not statistics.has_min_max:
+    at = next((i for i in range(columns.num_columns) if columns.column(i).path_in_schema == "ts"), None)
+    if at is None or (statistics := columns.column(at).statistics) is None or not statistics.has_min_max:
         return True
-    # Widened by a unit: a Parquet writer may have rounded what the schema calls by a finer name.
-    low, high = (statistics.min_raw - 1) * unit, (statistics.max_raw + 1) * unit
+    # Statistics are in the unit of the file, which need not be that of the schema: seconds are stored as milliseconds.
+    stored = json.loads(parquet.schema.column(at).logical_type.to_json()).get("timeUnit")
+    if stored not in _STORED:
+        return True
+    low, high = statistics.min_raw * _STORED[stored], statistics.max_raw * _STORED[stored]
     return (end is None or low < end) and (start is None or high >= start)

@@ -38,7 +38,7 @@ class Asset:
     sigma : float
         Deviation of an hour's log return, typically.
     growth : float
-        Log return a year over the whole path: a constant drift takes it there.
+        Log return a year over the whole path, whatever the seed.
     market : float
         Correlation of its diffusion with the common factor.
     lots : float
@@ -196,15 +196,14 @@ def _walk(
     sigma = asset.sigma * np.array(dynamics.volatility)[regime] * np.exp(log_vol - dynamics.cluster_spread**2 / 2)
     persistent = 0.7 * trend + np.sqrt(1 - 0.7**2) * _autoregression(rng, dynamics.trend, n)
     drift = sigma * (np.array(dynamics.drift)[regime] + dynamics.trend_spread * persistent)
+    drift += asset.growth * HOUR / (365 * DAY) - drift.mean()
     alone = rng.random(n) < 0.5 * np.array(dynamics.jumps)[regime]
     sizes = np.where(crashes, crash_sizes, 0.0) + np.where(alone, rng.standard_normal(n), 0.0)
     noise = asset.market * factor + np.sqrt(1 - asset.market**2) * rng.standard_normal(factor.shape, dtype=np.float32)
-    steps = noise * (sigma / np.sqrt(STEPS))[:, None] + (drift / STEPS)[:, None]
+    steps = noise * (sigma / np.sqrt(STEPS))[:, None]
     steps[np.arange(n), rng.integers(0, STEPS, n)] += dynamics.jump_size * sigma * sizes
-    # A constant drift takes the path to its stated growth, so that every seed gives prices that a venue could quote.
-    pull = asset.growth * HOUR / (365 * DAY) - float(steps.sum()) / n
-    steps += pull / STEPS
-    drift += pull
+    # Chance is centred over the whole path, so that every seed ends at prices that a venue could quote.
+    steps += (drift / STEPS)[:, None] - steps.mean()
     log_close = np.log(asset.price) + np.cumsum(steps.ravel())
     log_open = np.r_[np.log(asset.price), log_close[:-1]]
     # Extremes of a Brownian bridge between a minute's ends: Karatzas and Shreve (1991), problem 2.8.

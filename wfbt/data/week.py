@@ -75,9 +75,11 @@ class Pattern:
 
     def expected(self, ts: I8) -> int:
         """How many bars the pattern promises from the first stamp to the last, both included."""
-        ends = _wall(ts[[0, -1]], self.clock) // self.slot + np.array([0, 1])
-        first, last = self._promised(ends)
-        return int(last - first) * (self.slot // self.period)
+        wall = _wall(ts[[0, -1]], self.clock)
+        first, last = self._promised(wall // self.slot + np.array([0, 1]))
+        before, after = wall % self.slot // self.period
+        bars = self.slot // self.period
+        return max(int((last - first) * bars - before - (bars - 1 - after)), 0)
 
     def present(self, ts: I8) -> int:
         """How many of the stamps lie in open slots."""
@@ -99,11 +101,12 @@ def learn(ts: I8, period: int) -> Pattern:
     if WEEK % slot or slot % period:
         return Pattern(period=period, slot=period, clock="UTC", before=np.array([0, 1]))
     best = _fold(ts, period, slot, "UTC")
-    if best.before[-1] == len(best.before) - 1:
+    if best.expected(ts) == best.present(ts):
         return best
     for clock in ("US", "EU"):
         other = _fold(ts, period, slot, clock)
-        if _share_missing(other, ts) < _share_missing(best, ts):
+        closes = other.before[-1] < len(other.before) - 1
+        if closes and _share_missing(other, ts) < _share_missing(best, ts):
             best = other
     return best
 

@@ -184,8 +184,8 @@ def _one(given: Any, symbol: str, places: npt.NDArray[np.int64], clock: int) -> 
         wrong = np.isinf(column) if name == "target" else np.isinf(column) | (column <= 0)
         if wrong.any():
             row = int(np.flatnonzero(wrong)[0])
-            raise PolicyError(f"{symbol}: {name} is {column[row]} at row {row}; " + (
-                "use NaN to leave the position alone" if name == "target" else "it must be > 0, NaN for none"
-            ))
+            raise PolicyError(
+                f"{symbol}: {name} is {column[row]} at row {row}; "
+                + ("use NaN to leave the position alone" if name == "target" else "it must be > 0, NaN for none")
+            )
     return Columns(**columns)
-

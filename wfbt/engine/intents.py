@@ -37,7 +37,7 @@ class Said:
         before = np.zeros(len(self.target))
         before[1:] = self.target[:-1]
         before[1:][asset[1:] != asset[:-1]] = 0.0
-        return self.target != before
+        return np.asarray(self.target != before)
 
     def intents(self) -> npt.NDArray[np.void]:
         """What an account that hears all of it is told, sorted by (row, asset)."""
@@ -122,7 +122,8 @@ class Lowering:
         """Every row on which `columns` name a target, before what merely repeats the last number is left out."""
         parts = [self._say_one(a, columns[symbol]) for a, symbol in enumerate(self.deck.symbols)]
         return Said(
-            said=np.concatenate([intents for intents, _ in parts]), target=np.concatenate([target for _, target in parts])
+            said=np.concatenate([intents for intents, _ in parts]),
+            target=np.concatenate([target for _, target in parts]),
         )
 
     def _say_one(self, a: int, wants: Columns) -> tuple[npt.NDArray[np.void], F8]:
@@ -132,7 +133,9 @@ class Lowering:
         for name in ("limit", "expire"):
             column = getattr(wants, name)
             if column is not None and not np.isnan(column).all():
-                raise PolicyError(f"{symbol}: the policy returned {name}; limit orders are not replayed by this version")
+                raise PolicyError(
+                    f"{symbol}: the policy returned {name}; limit orders are not replayed by this version"
+                )
         rows = self.deck.decisions[self.deck.places[a]]
         distances = {
             name: own if (own := getattr(wants, name)) is not None else self._distances[a][name]

@@ -19,8 +19,8 @@ F8 = npt.NDArray[np.float64]
 def keyed_uniform(seed: int, symbol: str, stream: str, ts: I8) -> F8:
     """Uniform draws in (0, 1), each a function of (seed, symbol, stream, time) alone.
 
-    A finaliser of splitmix64 (Steele, Lea & Flood 2014) over the time, keyed by a hash of the rest: the draw of a bar is
-    the same in whatever fold, slice or thread it is asked for.
+    A finaliser of splitmix64 (Steele, Lea & Flood 2014) over the time, keyed by a hash of the rest: the draw of a bar
+    is the same in whatever fold, slice or thread it is asked for.
     """
     key = hashlib.sha256(f"{seed}\0{symbol}\0{stream}".encode()).digest()
     first, second = np.frombuffer(key[:16], dtype="<u8")
@@ -30,7 +30,7 @@ def keyed_uniform(seed: int, symbol: str, stream: str, ts: I8) -> F8:
             z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
             z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
             z = (z ^ (z >> np.uint64(31))) + word
-    return ((z >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+    return np.asarray(((z >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,25 +111,25 @@ class Latency:
         return cls()
 
     @classmethod
-    def constant(cls, ns: float, **other: float) -> Latency:
+    def constant(cls, ns: float, adverse: float = 0.5) -> Latency:
         """Each order takes `ns`."""
-        return cls(order=Delay(low=ns, high=ns), **other)
+        return cls(order=Delay(low=ns, high=ns), adverse=adverse)
 
     @classmethod
-    def uniform(cls, low: float, high: float, **other: float) -> Latency:
+    def uniform(cls, low: float, high: float, adverse: float = 0.5) -> Latency:
         """Each order takes between `low` and `high` ns."""
-        return cls(order=Delay(model="uniform", low=low, high=high), **other)
+        return cls(order=Delay(model="uniform", low=low, high=high), adverse=adverse)
 
     @classmethod
-    def lognormal(cls, median: float, sigma: float, **other: float) -> Latency:
+    def lognormal(cls, median: float, sigma: float, adverse: float = 0.5) -> Latency:
         """Each order takes a lognormal time of this median (ns) and log-deviation."""
-        return cls(order=Delay(model="lognormal", median=median, sigma=sigma), **other)
+        return cls(order=Delay(model="lognormal", median=median, sigma=sigma), adverse=adverse)
 
     @classmethod
-    def empirical(cls, samples: npt.ArrayLike, **other: float) -> Latency:
+    def empirical(cls, samples: npt.ArrayLike, adverse: float = 0.5) -> Latency:
         """Each order takes one of these measured times (ns)."""
         values = tuple(float(x) for x in np.asarray(samples, np.float64).ravel())
-        return cls(order=Delay(model="empirical", samples=values), **other)
+        return cls(order=Delay(model="empirical", samples=values), adverse=adverse)
 
     def scaled(self, factor: float) -> Latency:
         """Every delay times `factor`."""

@@ -226,9 +226,7 @@ def _place_marks(
     return notes
 
 
-def _place_impact(
-    sigma: F8, volume: F8, a: int, one: Instrument, rows: I8, horizon: int, costs: Costs
-) -> list[str]:
+def _place_impact(sigma: F8, volume: F8, a: int, one: Instrument, rows: I8, horizon: int, costs: Costs) -> list[str]:
     """σ and V of each row as known at its close: those of the symbol's last closed bar."""
     deviation, traded = trailing_sigma_volume(one.bars.close, one.bars.volume, one.bars.period, horizon)
     notes = []
@@ -258,4 +256,4 @@ def _stamps(one: Instrument, a: int, open_ts: I8, close_ts: I8, mark_open: F8) -
     out["row"] = np.searchsorted(close_ts, out["ts"], side="right")
     mark = funding.mark[inside]
     out["mark"] = np.where(np.isnan(mark), mark_open[out["row"]], mark)
-    return out[~np.isnan(out["mark"])]
+    return np.asarray(out[~np.isnan(out["mark"])])

@@ -1,8 +1,8 @@
 """The one `njit` of wfbt.
 
 Numba stamps a cached kernel with its own file only: after an edit to a helper in another file, the caller would go on
-returning the old answer.  This package imports nothing else from wfbt, so its source is the kernels' whole identity, and
-a hash of it names the cache directory.
+returning the old answer.  This package imports nothing else from wfbt, so its source is the kernels' whole identity,
+and a hash of it names the cache directory.
 """
 
 import hashlib

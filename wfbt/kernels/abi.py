@@ -173,12 +173,16 @@ class Tape(NamedTuple):
     open_ts: np.ndarray  # (T,) i8
     close_ts: np.ndarray  # (T,) i8
     decision: np.ndarray  # (T,) bool: may an intent be decided at this row's close
-    day_end: np.ndarray  # (T,) bool: the next row closes in another UTC day (a midnight close belongs to the day before)
+    day_end: (
+        np.ndarray
+    )  # (T,) bool: the next row closes in another UTC day (a midnight close belongs to the day before)
     open: np.ndarray  # (T, A) f8
     high: np.ndarray
     low: np.ndarray
     close: np.ndarray
-    mark_open: np.ndarray  # (T, A) f8, equal to the bar where no mark is known, the last mark where the asset is missing
+    mark_open: (
+        np.ndarray
+    )  # (T, A) f8, equal to the bar where no mark is known, the last mark where the asset is missing
     mark_high: np.ndarray
     mark_low: np.ndarray
     mark_close: np.ndarray

@@ -108,9 +108,7 @@ def trade(
 @njit
 def pay_funding(account, tally, state, contract, out, stamp, row):
     """Settle one stamp on the position held just before it.  A positive rate: longs pay."""
-    paid = (
-        contract["multiplier"] * state["position"] * abs(value(stamp["mark"], contract["inverse"])) * stamp["rate"]
-    )
+    paid = contract["multiplier"] * state["position"] * abs(value(stamp["mark"], contract["inverse"])) * stamp["rate"]
     account["cash"] -= paid
     state["trip"] -= paid
     tally["funding"] += paid
@@ -245,7 +243,7 @@ def leave(state):
 
 @njit
 def liquidate(account, tally, state, contract, out, at, row, ts, order, asset):
-    """Close a position at `at` = v(mark) by the venue: no spread, no impact, no ticks; the fee comes after all closed."""
+    """Let the venue close a position at `at` = v(mark): no spread, impact or ticks; the fee comes afterwards."""
     m, inverse = contract["multiplier"], contract["inverse"]
     price = -1.0 / at if inverse != 0.0 else at
     qty = -state["position"]

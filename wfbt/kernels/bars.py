@@ -1,7 +1,7 @@
 """The bar replay: many lanes of intents over one market, each lane one account.
 
 Time runs outside, assets inside.  The steps of a row and their numbers are those of docs/execution.md.  Between two
-events a lane glides: a tight loop that proves, bar by bar, that nothing can happen, and hands over as soon as it cannot.
+events a lane glides: a tight loop that proves, bar by bar, that nothing can happen, and hands over when it cannot.
 """
 
 from math import inf, isnan, nan
@@ -210,8 +210,8 @@ def replay(
                         if rules.at_fill:
                             goal = goal_after_costs(elsewhere, s, c, order["size"], reference, rules)
                         delay = at - open_ts[t]
-                        inside = delay > 0 and not isnan(sigma[row, a])
-                        if inside:
+                        inside = delay > 0
+                        if inside and not isnan(sigma[row, a]):
                             towards = step_to(goal, s["position"], 0.0)
                             side = 1.0 if towards > 0.0 else -1.0 if towards < 0.0 else 0.0
                             reference = delayed_price(
@@ -544,7 +544,9 @@ def replay(
                         units = c["multiplier"] * s["position"]
                         worth += units * value(mark_close[t, a], c["inverse"])
                         adverse = units * value(
-                            min(mark_open[t, a], mark_low[t, a]) if units > 0.0 else max(mark_open[t, a], mark_high[t, a]),
+                            min(mark_open[t, a], mark_low[t, a])
+                            if units > 0.0
+                            else max(mark_open[t, a], mark_high[t, a]),
                             c["inverse"],
                         )
                         worst += adverse

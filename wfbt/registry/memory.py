@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -35,7 +36,8 @@ def fold_memory(folder: Path, resume: bool) -> Memory:
 
     def keep(index: int, trial: Trial) -> None:
         buffer = io.BytesIO()
-        np.savez(buffer, **{name: np.asarray(getattr(trial, name)) for name in FIELDS})
+        values: dict[str, Any] = {name: np.asarray(getattr(trial, name)) for name in FIELDS}
+        np.savez(buffer, **values)
         replace_whole(folder / f"{index:04d}.npz", lambda file: file.write(buffer.getvalue()))
 
     return Memory(recall=recall, keep=keep)
@@ -49,5 +51,7 @@ def only_one(path: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise ConfigError(f"{path.with_suffix('')}: another process is writing this very run; wait for it") from None
+            raise ConfigError(
+                f"{path.with_suffix('')}: another process is writing this very run; wait for it"
+            ) from None
         yield

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from wfbt.errors import LedgerError
+from wfbt.files import replace_whole
 
 
 def write_json(path: Path, obj: Any) -> None:
@@ -23,7 +22,7 @@ def write_json(path: Path, obj: Any) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write `text` as UTF-8 with the line ends it has."""
     data = text.encode("utf-8")
-    _replace(path, lambda file: file.write(data))
+    replace_whole(path, lambda file: file.write(data))
 
 
 def write_frame(path: Path, frame: pd.DataFrame) -> None:
@@ -32,23 +31,7 @@ def write_frame(path: Path, frame: pd.DataFrame) -> None:
     import pyarrow.parquet as pq
 
     table = pa.Table.from_pandas(frame, preserve_index=False)
-    _replace(path, lambda file: pq.write_table(table, file, compression="zstd"))
-
-
-def _replace(path: Path, write: Callable[[BinaryIO], Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # One fixed name beside the target: a run that was killed leaves at most this, and the next write takes it over.
-    aside = path.with_name(f".{path.name}.part")
-    with aside.open("wb") as file:
-        write(file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(aside, path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    replace_whole(path, lambda file: pq.write_table(table, file, compression="zstd"))
 
 
 def _plain(value: Any, name: str, key: str) -> Any:

@@ -1,7 +1,7 @@
 """Many tearsheets at once: QuantStats takes about a second for each, so they share the cores as processes.
 
-Each process is a fresh interpreter given its work as JSON on its standard input: nothing is forked under running threads,
-and a script that calls `wfbt.run` is not executed again.
+Each process is a fresh interpreter given its work as JSON on its standard input: nothing is forked under running
+threads, and a script that calls `wfbt.run` is not executed again.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import pandas as pd
 
+from wfbt.compute import in_order
 from wfbt.errors import LedgerError
 from wfbt.report.tearsheet import write_tearsheet
 
@@ -54,21 +56,24 @@ def write_sheets(
             worker.stdin.write(json.dumps([_spell(sheet, periods_per_year) for sheet in share]))
             worker.stdin.close()
             worker.stdin = None
-        done = 0
-        for worker in workers:
-            assert worker.stdout is not None
-            for _ in worker.stdout:
-                done += 1
-                progress(done)
-        for worker in workers:
-            _, errors = worker.communicate()
-            if worker.returncode:
-                raise LedgerError(f"a tearsheet could not be written:\n{errors.strip()[-2000:]}")
+        done = count(1)
+        for errors in in_order(lambda worker: _follow(worker, lambda: progress(next(done))), workers, len(workers)):
+            if errors:
+                raise LedgerError(f"a tearsheet could not be written:\n{errors}")
     finally:
         for worker in workers:
             if worker.poll() is None:
                 worker.kill()
                 worker.wait()
+
+
+def _follow(worker: subprocess.Popen[str], written: Callable[[], None]) -> str:
+    """Wait for a worker, telling of each sheet; what it died of, or nothing."""
+    assert worker.stdout is not None
+    for _ in worker.stdout:
+        written()
+    _, errors = worker.communicate()
+    return errors.strip()[-2000:] or f"exit status {worker.returncode}" if worker.returncode else ""
 
 
 def _spell(sheet: Sheet, periods_per_year: int) -> dict[str, object]:
