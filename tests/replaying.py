@@ -7,7 +7,7 @@ import numpy as np
 
 from tests.markets import Case
 from tests.naive.bars import replay as naive_replay
-from wfbt.kernels.abi import FILL, LANE, PAYMENT, TALLY
+from wfbt.kernels.abi import ACCOUNT, FILL, LANE, PAYMENT, TALLY, record_of
 from wfbt.kernels.bars import replay
 
 
@@ -51,8 +51,8 @@ def kernel(case: Case, start: int = 0, stop: int | None = None, keep: bool = Tru
     quiet = contextlib.nullcontext() if hasattr(function, "signatures") else np.errstate(all="ignore")
     with quiet:
         function(
-            case.tape, case.stamps, case.assets, day_rows, case.intents, lanes, case.rules, slots, fills, payments,
-            equity, cash, position, liquidation, shortfall, daily, tally,
+            case.tape, case.stamps, case.assets, day_rows, case.intents, lanes, record_of(case.rules), slots,
+            fills, payments, equity, cash, position, liquidation, shortfall, daily, tally, np.zeros(1, ACCOUNT),
         )  # fmt: skip
     n = stop - start if keep else 0
     written = tally[0]

@@ -22,18 +22,19 @@ class Reporting(click.Group):
     """A group whose commands end in one clear line and the exit code that belongs to it, never in a traceback."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
+        words = kwargs.pop("args", args[0] if args else None)
+        given = list(sys.argv[1:] if words is None else words)
+        debug = "--debug" in given
         kwargs["standalone_mode"] = False
-        debug = "--debug" in sys.argv
         try:
-            code = super().main(*args, **kwargs)
-        except click.exceptions.Abort:
+            # Taken out here, so that it may stand behind a command too.
+            code = super().main([word for word in given if word != "--debug"], **kwargs)
+        except (click.exceptions.Abort, KeyboardInterrupt):
+            click.echo("interrupted", err=True)
             sys.exit(INTERRUPTED)
         except click.ClickException as error:
             error.show()
             sys.exit(error.exit_code)
-        except KeyboardInterrupt:
-            click.echo("interrupted; finished folds are kept, go on with --resume", err=True)
-            sys.exit(INTERRUPTED)
         except BrokenPipeError:
             # Whoever read our output has gone; there is nobody left to tell.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -88,20 +89,24 @@ def run(
     from wfbt.pipeline import run as walk
 
     silent = quiet or as_json
-    with _Progress(silent) as progress:
-        result = walk(
-            strategy,
-            folds=folds,
-            scheme=scheme,
-            seed=seed,
-            overrides=overrides,
-            out=out,
-            jobs=jobs,
-            resume=resume,
-            report=not no_report,
-            progress=progress,
-            command=["wfbt", *sys.argv[1:]],
-        )
+    try:
+        with _Progress(silent) as progress:
+            result = walk(
+                strategy,
+                folds=folds,
+                scheme=scheme,
+                seed=seed,
+                overrides=overrides,
+                out=out,
+                jobs=jobs,
+                resume=resume,
+                report=not no_report,
+                progress=progress,
+                command=["wfbt", *sys.argv[1:]],
+            )
+    except KeyboardInterrupt:
+        click.echo("finished folds are kept; go on with --resume", err=True)
+        raise
     if as_json:
         click.echo(json.dumps(result.to_dict(), ensure_ascii=False))
         return

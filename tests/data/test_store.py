@@ -103,7 +103,7 @@ def changed_type(name, type_):
         (bars_table(3, ts=np.array([0, 1, 2])).set_column(0, "ts", pa.array([0, None, 2], pa.timestamp("s", "UTC"))),
          "ts is empty at row 1"),
         (bars_table(2, ts=np.array([0, 1])).set_column(0, "ts", pa.array([0, 2**60], pa.timestamp("us", "UTC"))),
-         "ts at row 1 is beyond the year 2262"),
+         "ts at row 1 is outside the years 1800 to 2262"),
     ],
 )  # fmt: skip
 def test_a_wrong_schema_names_the_file_the_rule_and_the_value(tmp_path, table, said):

@@ -312,7 +312,7 @@ def _check_volume_scale(report: Report, sound: I8) -> None:
     if "quote_volume" in raw.columns:
         quote = raw["quote_volume"][sound]
         traded = (volume > 0) & (quote > 0)
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
             turned = traded & (np.abs(np.log(volume / quote / close)) < np.log(1.5))
         # Where a unit costs about one quote unit both columns are alike, swapped or not.
         turned &= np.abs(np.log(close)) > np.log(3)

@@ -27,6 +27,9 @@ BARS = ("open", "high", "low", "close", "volume")
 FUNDING = ("rate",)
 _NANOSECONDS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 _STORED = {"milliseconds": 1_000_000, "microseconds": 1_000, "nanoseconds": 1}
+# What int64 ns hold, and so that the difference of two times does too.
+_EARLIEST = int(np.datetime64("1800-01-01", "ns").astype(np.int64))
+_LATEST = int(np.iinfo(np.int64).max)
 _OFFSET = re.compile(r"[+-]\d\d:?\d\d")
 
 
@@ -296,9 +299,10 @@ def _read_file(
         bad = int(np.flatnonzero(table["ts"].is_null().to_numpy())[0])
         raise DataError(f"{_at(symbol, file.name)}: ts is empty at row {row[bad]}; remove the row")
     count = table["ts"].cast(pa.int64()).to_numpy()
-    limit = np.iinfo(np.int64).max // unit
-    if (wild := np.flatnonzero((count > limit) | (count < -limit))).size:
-        raise DataError(f"{_at(symbol, file.name)}: ts at row {row[wild[0]]} is beyond the year 2262; correct its unit")
+    if (wild := np.flatnonzero((count > _LATEST // unit) | (count < _EARLIEST // unit))).size:
+        raise DataError(
+            f"{_at(symbol, file.name)}: ts at row {row[wild[0]]} is outside the years 1800 to 2262; correct its unit"
+        )
     out = [row, count * unit, *(table[name].cast(pa.float64(), safe=False).to_numpy() for name in names)]
     if start is None and end is None:
         return out

@@ -16,7 +16,7 @@ from wfbt.engine.intents import Lowering
 from wfbt.engine.latency import Latency
 from wfbt.engine.tape import Deck, lay_out
 from wfbt.errors import PolicyError
-from wfbt.kernels.abi import FILL, LANE, PAYMENT, TALLY, Rules, Size, Status
+from wfbt.kernels.abi import ACCOUNT, FILL, LANE, PAYMENT, TALLY, Rules, Size, Status, record_of
 from wfbt.ledger.ledger import Ledger
 from wfbt.policy.base import NAMES, Columns
 
@@ -64,13 +64,14 @@ def replay_ledger(deck: Deck, intents: npt.NDArray[np.void], rules: Rules, first
     position = np.zeros((kept, assets))
     payments = np.zeros(max(1, len(deck.stamps)), PAYMENT)
     daily = np.full((1, len(deck.day_rows)), np.nan)
+    account = np.zeros(1, ACCOUNT)
     slots = assets * (deck.slots + 6)
     room = min(2 * len(intents) + 64, MOST_FIRST_FILLS) + slots
     while True:
         fills, tally = np.zeros(room, FILL), np.zeros(1, TALLY)
         replay(
-            deck.tape, deck.stamps, deck.contracts, deck.day_rows, intents, lanes, rules, deck.slots, fills, payments,
-            equity, cash, position, liquidation, shortfall, daily, tally,
+            deck.tape, deck.stamps, deck.contracts, deck.day_rows, intents, lanes, record_of(rules),
+            deck.slots, fills, payments, equity, cash, position, liquidation, shortfall, daily, tally, account,
         )  # fmt: skip
         if tally["status"][0] != Status.FILLS_FULL:
             break

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from wfbt.compute import in_order
 from wfbt.engine.tape import Deck
-from wfbt.kernels.abi import FILL, LANE, PAYMENT, TALLY, Rules
+from wfbt.kernels.abi import ACCOUNT, FILL, LANE, PAYMENT, TALLY, Rules, record_of
 
 F8 = npt.NDArray[np.float64]
 
@@ -58,9 +58,9 @@ def replay_lanes(
         scratch = [np.zeros(1) for _ in range(4)]
         equity, cash, liquidation, shortfall = scratch
         replay(
-            deck.tape, deck.stamps, deck.contracts, deck.day_rows, np.concatenate(intents[begin:end]), lanes, rules,
-            deck.slots, np.zeros(1, FILL), np.zeros(1, PAYMENT), equity, cash, np.zeros((1, assets)), liquidation,
-            shortfall, daily[begin:end], tallies[begin:end],
+            deck.tape, deck.stamps, deck.contracts, deck.day_rows, np.concatenate(intents[begin:end]), lanes,
+            record_of(rules), deck.slots, np.zeros(1, FILL), np.zeros(1, PAYMENT), equity, cash, np.zeros((1, assets)), liquidation,
+            shortfall, daily[begin:end], tallies[begin:end], np.zeros(1, ACCOUNT),
         )  # fmt: skip
 
     if count:

@@ -164,6 +164,21 @@ class Rules(NamedTuple):
     cool_down: int  # ns
 
 
+RULES = np.dtype(
+    [
+        (name, np.float64 if kind is float else np.int64)
+        for name, kind in Rules.__annotations__.items()
+    ],
+    align=True,
+)
+"""`Rules` as a record: helpers get a pointer, where a NamedTuple would be passed field by field at every call."""
+
+
+def record_of(rules: Rules) -> np.ndarray:
+    """(1,) RULES."""
+    return np.array([tuple(rules)], RULES)
+
+
 class Tape(NamedTuple):
     """The market as the kernel walks it.  Every array is C-contiguous and read-only.
 
@@ -202,11 +217,14 @@ STATE = np.dtype(
         ("extreme", np.float64),  # best price since the trail began
         ("trip", np.float64),  # running profit of the round trip
         ("wanted", np.float64),  # size of the last accepted target, NaN after an exit
+        ("level", np.float64),  # prices of the exits in force: stop or trail, and take
+        ("target", np.float64),
         ("anchor", np.float64),  # price from which this bar's path is judged
         ("held", np.float64),  # size of a target waiting for permission, NaN none
         ("held_stop", np.float64),
         ("held_take", np.float64),
         ("held_trail", np.float64),
+        ("trailed", np.int64),  # the level is the trail's
         ("deadline", np.int64),  # of the time exit
         ("inside", np.int64),  # filled inside this bar
         ("flatten", np.int64),  # a breaker closes it at its next open

@@ -30,8 +30,8 @@ def end_trip(account, tally, trip, now, rules):
     elif trip < 0.0:
         tally["lost"] -= trip
         account["losses"] += 1
-        if rules.losses > 0 and account["losses"] >= rules.losses:
-            account["cool_until"] = now + rules.cool_down
+        if rules["losses"] > 0 and account["losses"] >= rules["losses"]:
+            account["cool_until"] = now + rules["cool_down"]
             account["losses"] = 0
 
 
@@ -123,18 +123,31 @@ def pay_funding(account, tally, state, contract, out, stamp, row):
 
 
 @njit
+def settle(account, tally, state, contract, stamps, stamp, payments, paid, step, row, asset, until):
+    """Pay the stamps of this row and asset up to `until`; the next stamp and the next payment slot."""
+    while stamp < len(stamps) and stamps[stamp]["row"] == row and stamps[stamp]["asset"] == asset:
+        if stamps[stamp]["ts"] > until:
+            break
+        if state["position"] != 0.0:
+            pay_funding(account, tally, state, contract, payments[paid], stamps[stamp], row)
+            paid += step
+        stamp += 1
+    return stamp, paid
+
+
+@njit
 def notional_of(size, equity, rules):
     """Signed quote value of a target of `size`, after the cap per symbol."""
     if equity <= 0.0:
         return 0.0
-    notional = size * equity if rules.size == 0 else size
-    cap = rules.max_position * equity
+    notional = size * equity if rules["size"] == 0 else size
+    cap = rules["max_position"] * equity
     return min(max(notional, -cap), cap)
 
 
 @njit
 def affordable(state, contract, goal, reference, sigma, volume, equity, other, rules):
-    """`goal` cut to what leverage allows after the costs of getting there.
+    """Quantity to `goal`, cut to what leverage allows after the costs of getting there, and its slippage.
 
     `equity` and `other` (gross value of the other assets) are taken just before the fill at `reference`.  The costs are
     those of the whole order, so an order that is cut is cut a little deeper than it need be, never too little.
@@ -143,24 +156,31 @@ def affordable(state, contract, goal, reference, sigma, volume, equity, other, r
     delta = step_to(goal, position, contract["lot"])
     after = position + delta
     same_side = after * position > 0.0
-    if same_side and abs(after) <= abs(position):
-        return delta
-    if delta == 0.0 or after == 0.0:
-        return delta
+    if delta == 0.0:
+        return 0.0, 0.0
+    slip = impacted(delta, sigma, volume, rules, contract)
+    if after == 0.0 or (same_side and abs(after) <= abs(position)):
+        return delta, slip
     side = 1.0 if delta > 0.0 else -1.0
     inverse = contract["inverse"]
-    coefficient = contract["temporary"] + contract["permanent"]
-    price = reference * (1.0 + side * slippage(delta, sigma, volume, rules.half_spread, coefficient))
-    at_reference, at_price = value(reference, inverse), value(price, inverse)
-    cost = (side * (at_price - at_reference) + rules.taker * abs(at_price)) / abs(at_reference)
+    at_reference = value(reference, inverse)
+    if inverse == 0.0:
+        cost = slip + rules["taker"] * (1.0 + side * slip)
+    else:
+        at_price = value(reference * (1.0 + side * slip), inverse)
+        cost = (side * (at_price - at_reference) + rules["taker"] * abs(at_price)) / abs(at_reference)
     unit = contract["multiplier"] * abs(at_reference)
+    if abs(after) * unit + other <= rules["leverage"] * (equity - cost * unit * abs(delta)):
+        return delta, slip
     held = abs(position) if same_side else -abs(position)
-    most = (rules.leverage * (equity + cost * unit * held) - other) / (unit * (1.0 + rules.leverage * cost))
+    most = (rules["leverage"] * (equity + cost * unit * held) - other) / (unit * (1.0 + rules["leverage"] * cost))
     if abs(after) <= most * (1.0 + 1e-12):
-        return delta
+        return delta, slip
     least = held if same_side else 0.0
     cut = step_to(side * max(most, least), position, contract["lot"])
-    return cut if abs(cut) > 1e-12 * abs(delta) else 0.0
+    if abs(cut) <= 1e-12 * abs(delta):
+        return 0.0, 0.0
+    return cut, impacted(cut, sigma, volume, rules, contract)
 
 
 @njit
@@ -195,6 +215,15 @@ def take_level(state, tick):
         return on_tick(state["entry"] + state["take"], -1.0, tick)
     level = state["entry"] - state["take"]
     return on_tick(level, 1.0, tick) if level > 0.0 else 0.0
+
+
+@njit
+def set_levels(state, tick):
+    """Put the prices of the exits in force into the state."""
+    level, trailed = stop_level(state, tick)
+    state["level"] = level
+    state["trailed"] = 1 if trailed else 0
+    state["target"] = take_level(state, tick)
 
 
 @njit
@@ -270,7 +299,7 @@ def liquidate(account, tally, state, contract, out, at, row, ts, order, asset):
 @njit
 def impacted(qty, sigma, volume, rules, contract):
     """Slippage of a taker order of `qty` in this contract."""
-    return slippage(qty, sigma, volume, rules.half_spread, contract["temporary"] + contract["permanent"])
+    return slippage(qty, sigma, volume, rules["half_spread"], contract["temporary"] + contract["permanent"])
 
 
 @njit
@@ -279,7 +308,7 @@ def goal_after_costs(worth_elsewhere, state, contract, size, reference, rules):
     m, at = contract["multiplier"], value(reference, contract["inverse"])
     notional = notional_of(size, worth_elsewhere + m * state["position"] * at, rules)
     side = 1.0 if notional > 0.0 else -1.0
-    return notional / (m * abs(at) * (1.0 + side * rules.half_spread) * (1.0 + rules.taker))
+    return notional / (m * abs(at) * (1.0 + side * rules["half_spread"]) * (1.0 + rules["taker"]))
 
 
 @njit
@@ -316,12 +345,11 @@ def copy_order(to, order):
 def close_gapped(
     account, tally, state, contract, out, price, stop_only, sigma, volume, row, ts, now, asset, rules,
 ):  # fmt: skip
-    """Exit at `price` what it has gapped through; True when that happened.  `stop_only`: the stop alone counts."""
-    long = state["position"] > 0.0
-    level, trailed = stop_level(state, contract["tick"])
-    reason, maker = Reason.TRAIL if trailed else Reason.STOP, False
+    """Exit at `price` what it has gapped through; True when that happened.  `set_levels` comes first."""
+    long, level = state["position"] > 0.0, state["level"]
+    reason, maker = Reason.TRAIL if state["trailed"] != 0 else Reason.STOP, False
     if not (price <= level if long else price >= level):
-        if stop_only or not reached(price, take_level(state, contract["tick"]), contract["tick"], long):
+        if stop_only or not reached(price, state["target"], contract["tick"], long):
             return False
         reason, maker = Reason.TAKE, True
     leave_at(account, tally, state, contract, out, price, maker, reason, sigma, volume, row, ts, now, asset, rules)
@@ -336,8 +364,8 @@ def leave_at(
     qty = -state["position"]
     slip = 0.0 if maker else impacted(qty, sigma, volume, rules, contract)
     trade(
-        account, tally, state, contract, out, qty, price, slip, 0.0 if maker else rules.half_spread,
-        rules.maker if maker else rules.taker, row, ts, now, account["orders"], price, asset, 1 if maker else 0,
+        account, tally, state, contract, out, qty, price, slip, 0.0 if maker else rules["half_spread"],
+        rules["maker"] if maker else rules["taker"], row, ts, now, account["orders"], price, asset, 1 if maker else 0,
         reason, rules,
     )  # fmt: skip
     account["orders"] += 1

@@ -9,7 +9,7 @@ from math import inf, isnan, nan
 import numpy as np
 
 from wfbt.kernels._jit import njit
-from wfbt.kernels.abi import ACCOUNT, ORDER, STATE, Liquidity, Reason, Status
+from wfbt.kernels.abi import ORDER, STATE, Liquidity, Reason, Status
 from wfbt.kernels.account import (
     NEVER,
     affordable,
@@ -19,16 +19,14 @@ from wfbt.kernels.account import (
     end_trip,
     forget,
     goal_after_costs,
-    impacted,
     leave_at,
     liquidate,
     liquidation_mark,
     mark_span,
     notional_of,
-    pay_funding,
     reached,
-    stop_level,
-    take_level,
+    set_levels,
+    settle,
     trade,
     value,
 )
@@ -52,8 +50,8 @@ def first_row_after(stamps, row):
 
 @njit
 def replay(
-    tape, stamps, contracts, day_rows, intents, lanes, rules, slots, fills, payments, equity, cash, position,
-    liquidation, shortfall, daily, tallies,
+    tape, stamps, contracts, day_rows, intents, lanes, given, slots, fills, payments, equity, cash, position,
+    liquidation, shortfall, daily, tallies, accounts,
 ):  # fmt: skip
     """Replay every lane and fill the outputs in place.
 
@@ -66,7 +64,7 @@ def replay(
         Rows with which a UTC day ends, and the last row of the market.
     intents : (I,) INTENT, sorted by (row, asset) within a lane
     lanes : (L,) LANE
-    rules : Rules
+    given : (1,) RULES
     slots : int
         Most orders of one asset that can be in flight at once.
     fills : (N,) FILL, out
@@ -74,12 +72,15 @@ def replay(
         `daily` and `tallies` have one row and are scratch.
     payments : (K or 1,) PAYMENT, out
     equity, cash, liquidation, shortfall : (R,) float64, out; position : (R, A) float64, out
-        At the closes of the lane's rows.
+        At the closes of the lane's rows.  Zeroed by the caller: what stays 0 is not touched.
     daily : (L, D) float64, out
         Equity at the end of each UTC day of the lane and at its last row; other elements are not touched.
     tallies : (L,) TALLY, out, zeroed by the caller
         `status` FILLS_FULL: `fills` was too short, and the outputs are worthless.
+    accounts : (1,) ACCOUNT, out
+        The account of the last lane.  The caller owns it: a record keeps no array of the kernel's own alive.
     """
+    rules = given[0]
     open_ts, close_ts, decision = tape.open_ts, tape.close_ts, tape.decision
     open, high, low, close = tape.open, tape.high, tape.low, tape.close
     mark_open, mark_high, mark_low, mark_close = tape.mark_open, tape.mark_high, tape.mark_low, tape.mark_close
@@ -90,19 +91,19 @@ def replay(
     state = np.zeros(assets, STATE)
     flight = np.zeros((assets, slots), ORDER)
     work = np.zeros(assets, ORDER)
-    account = np.zeros(1, ACCOUNT)[0]
+    account = accounts[0]
     floor_of, roof_of = np.zeros(assets), np.zeros(assets)
-    breakers = rules.daily_loss < inf or rules.drawdown < inf
-    banded = rules.band < inf
+    breakers = rules["daily_loss"] < inf or rules["drawdown"] < inf
+    banded = rules["band"] < inf
     most_fills = assets * (slots + 6)  # that one row can make
 
     for lane in range(len(lanes)):
         start, stop, k, last = lanes[lane]["start"], lanes[lane]["stop"], lanes[lane]["first"], lanes[lane]["last"]
         tally = tallies[lane]
-        account["cash"] = rules.cash
-        account["peak"] = rules.cash
-        account["trough"] = rules.cash
-        account["day_equity"] = rules.cash
+        account["cash"] = rules["cash"]
+        account["peak"] = rules["cash"]
+        account["trough"] = rules["cash"]
+        account["day_equity"] = rules["cash"]
         account["losses"] = 0
         account["cool_until"] = -NEVER
         account["blocked_until"] = -NEVER
@@ -119,7 +120,7 @@ def replay(
         stamp = first_row_after(stamps, start)
         while k < last and intents[k]["row"] < start:
             k += 1
-        halted = False
+        halted, quiet = False, False
         tally["status"] = Status.DONE
         t = start
 
@@ -130,7 +131,7 @@ def replay(
                 tally["status"] = Status.FILLS_FULL
                 break
 
-            if t > start and not halted:
+            if t > start and not halted and not quiet:
                 while stamp < len(stamps) and stamps[stamp]["row"] < t:
                     stamp += 1
                 before = t - 1
@@ -138,64 +139,63 @@ def replay(
                 # 1. Orders and funding, asset by asset.
                 for a in range(assets):
                     s, c = state[a], contracts[a]
-                    trades = not isnan(open[t, a])
+                    opening = open[t, a]
                     s["inside"] = 0
-                    s["anchor"] = open[t, a]
-                    at_open = True
-                    while True:
-                        # The next moment: exits due at the open, the order at work, then flights by arrival.
-                        chosen, at = -1, open_ts[t]
-                        if not at_open and not (trades and s["working"] != 0):
+                    s["anchor"] = opening
+                    settles = stamp < len(stamps) and stamps[stamp]["row"] == t and stamps[stamp]["asset"] == a
+                    if settles:
+                        stamp, p = settle(account, tally, s, c, stamps, stamp, payments, p, step, t, a, open_ts[t])
+                    trades = not isnan(opening)
+                    if s["position"] == 0.0:
+                        s["flatten"] = 0
+                    elif trades and (s["flatten"] != 0 or open_ts[t] >= s["deadline"]):
+                        broken, wanted, waiting = s["flatten"] != 0, s["wanted"], s["working"]
+                        reason = Reason.BREAKER if broken else Reason.TIME
+                        leave_at(
+                            account, tally, s, c, fills[n], opening, False, reason, sigma[before, a],
+                            volume[before, a], t, open_ts[t], now, a, rules,
+                        )  # fmt: skip
+                        n += step
+                        s["flatten"] = 0
+                        if broken:
+                            # What was decided since the breaker stands.
+                            s["wanted"] = wanted
+                            s["working"] = waiting
+                    while s["flying"] > 0 or s["working"] != 0:
+                        # The order at work goes first, then those in flight, the earliest arrival before the others.
+                        order, at = work[a], open_ts[t]
+                        if not trades or s["working"] == 0:
+                            chosen = -1
                             for i in range(s["flying"]):
                                 due = flight[a, i]["arrive"]
                                 if due < now and (chosen < 0 or due < flight[a, chosen]["arrive"]):
                                     chosen = i
-                            at = max(flight[a, chosen]["arrive"], open_ts[t]) if chosen >= 0 else NEVER
-                            if chosen >= 0 and at > open_ts[t] and s["inside"] == 0 and s["position"] != 0.0 and trades:
-                                # An exit that the open gapped through is done before an order arrives inside the bar.
-                                if close_gapped(
-                                    account, tally, s, c, fills[n], open[t, a], False, sigma[before, a],
-                                    volume[before, a], t, open_ts[t], now, a, rules,
-                                ):  # fmt: skip
-                                    n += step
-                        while stamp < len(stamps) and stamps[stamp]["row"] == t and stamps[stamp]["asset"] == a:
-                            if stamps[stamp]["ts"] > at:
+                            if chosen < 0:
                                 break
-                            if s["position"] != 0.0:
-                                pay_funding(account, tally, s, c, payments[p], stamps[stamp], t)
-                                p += step
-                            stamp += 1
-                        if at_open:
-                            at_open = False
-                            if s["position"] == 0.0:
-                                s["flatten"] = 0
-                            elif trades and (s["flatten"] != 0 or open_ts[t] >= s["deadline"]):
-                                broken, wanted, waiting = s["flatten"] != 0, s["wanted"], s["working"]
-                                reason = Reason.BREAKER if broken else Reason.TIME
-                                leave_at(
-                                    account, tally, s, c, fills[n], open[t, a], False, reason, sigma[before, a],
-                                    volume[before, a], t, at, now, a, rules,
-                                )  # fmt: skip
-                                n += step
-                                s["flatten"] = 0
-                                if broken:
-                                    # What was decided since the breaker stands.
-                                    s["wanted"] = wanted
-                                    s["working"] = waiting
-                            continue
-                        if at == NEVER:
-                            break
-                        order = work[a]
-                        if chosen >= 0:
                             # What was decided before it is superseded, even if it should arrive later.
-                            copy_order(order, flight[a, chosen])
                             s["flying"] -= chosen + 1
-                            for i in range(s["flying"]):
-                                copy_order(flight[a, i], flight[a, chosen + 1 + i])
+                            if s["flying"] == 0 and trades:
+                                order = flight[a, chosen]
+                            else:
+                                copy_order(order, flight[a, chosen])
+                                for i in range(s["flying"]):
+                                    copy_order(flight[a, i], flight[a, chosen + 1 + i])
                             if not trades:
                                 s["working"] = 1
                                 continue
+                            at = max(order["arrive"], open_ts[t])
                         s["working"] = 0
+                        delay = at - open_ts[t]
+                        if delay > 0 and s["inside"] == 0 and s["position"] != 0.0:
+                            # An exit that the open gapped through is done before an order arrives inside the bar.
+                            set_levels(s, c["tick"])
+                            if close_gapped(
+                                account, tally, s, c, fills[n], opening, False, sigma[before, a], volume[before, a],
+                                t, open_ts[t], now, a, rules,
+                            ):  # fmt: skip
+                                n += step
+                        if settles:
+                            stamp, p = settle(account, tally, s, c, stamps, stamp, payments, p, step, t, a, at)
                         if order["rebalance"] != 0 and s["position"] == 0.0:
                             continue  # closed while the rebalance flew
 
@@ -206,33 +206,31 @@ def replay(
                                 v = value(mark_open[t, b], contracts[b]["inverse"])
                                 elsewhere += contracts[b]["multiplier"] * state[b]["position"] * v
                                 gross += contracts[b]["multiplier"] * abs(state[b]["position"] * v)
-                        reference = open[t, a]
-                        if rules.at_fill:
+                        reference, deviation, traded = opening, sigma[row, a], volume[row, a]
+                        if rules["at_fill"]:
                             goal = goal_after_costs(elsewhere, s, c, order["size"], reference, rules)
-                        delay = at - open_ts[t]
-                        inside = delay > 0
-                        if inside and not isnan(sigma[row, a]):
+                        if delay > 0 and not isnan(deviation):
                             towards = step_to(goal, s["position"], 0.0)
                             side = 1.0 if towards > 0.0 else -1.0 if towards < 0.0 else 0.0
                             reference = delayed_price(
-                                open[t, a], high[t, a], low[t, a], sigma[row, a], delay, rules.horizon,
-                                rules.adverse, gauss[row, a], side,
+                                opening, high[t, a], low[t, a], deviation, delay, rules["horizon"], rules["adverse"],
+                                gauss[row, a], side,
                             )  # fmt: skip
-                            if rules.at_fill:
+                            if rules["at_fill"]:
                                 goal = goal_after_costs(elsewhere, s, c, order["size"], reference, rules)
                         own = c["multiplier"] * s["position"] * value(reference, c["inverse"])
-                        qty = affordable(
-                            s, c, goal, reference, sigma[row, a], volume[row, a], elsewhere + own, gross, rules
+                        qty, slip = affordable(
+                            s, c, goal, reference, deviation, traded, elsewhere + own, gross, rules
                         )
                         if qty == 0.0:
                             continue
-                        slip = impacted(qty, sigma[row, a], volume[row, a], rules, c)
                         reason = Reason.BAND if order["rebalance"] != 0 else Reason.TARGET
                         opened = trade(
-                            account, tally, s, c, fills[n], qty, reference, slip, rules.half_spread, rules.taker, t,
-                            at, now, order["number"], close[row, a], a, Liquidity.TAKER, reason, rules,
+                            account, tally, s, c, fills[n], qty, reference, slip, rules["half_spread"],
+                            rules["taker"], t, at, now, order["number"], close[row, a], a, Liquidity.TAKER, reason,
+                            rules,
                         )  # fmt: skip
-                        if inside:
+                        if delay > 0:
                             s["inside"] = 1
                             s["anchor"] = reference
                         if order["rebalance"] == 0:
@@ -241,8 +239,10 @@ def replay(
                             s["trail"] = order["trail"]
                             s["extreme"] = fills[n]["price"]
                             if opened:
-                                s["deadline"] = at + rules.time_exit if rules.time_exit > 0 else NEVER
+                                s["deadline"] = at + rules["time_exit"] if rules["time_exit"] > 0 else NEVER
                         n += step
+                    if settles:
+                        stamp, p = settle(account, tally, s, c, stamps, stamp, payments, p, step, t, a, NEVER)
 
                 # 2. Exits that the open, or the moment of an entry, has gapped through.
                 exposed = False
@@ -250,31 +250,35 @@ def replay(
                     s, c = state[a], contracts[a]
                     if s["position"] == 0.0:
                         continue
+                    if not isnan(open[t, a]):
+                        set_levels(s, c["tick"])
+                        if close_gapped(
+                            account, tally, s, c, fills[n], s["anchor"], s["inside"] != 0, sigma[before, a],
+                            volume[before, a], t, open_ts[t] if s["inside"] == 0 else now - 1, now, a, rules,
+                        ):  # fmt: skip
+                            n += step
+                            continue
                     exposed = True
-                    if isnan(open[t, a]):
-                        continue
-                    if close_gapped(
-                        account, tally, s, c, fills[n], s["anchor"], s["inside"] != 0, sigma[before, a],
-                        volume[before, a], t, open_ts[t] if s["inside"] == 0 else now - 1, now, a, rules,
-                    ):  # fmt: skip
-                        n += step
 
                 # 3. Liquidation, every mark moving in a straight line to its adverse extreme.
                 if exposed:
-                    exposed = False
-                    worth_0, worth_1, need_0, need_1 = account["cash"], account["cash"], 0.0, 0.0
+                    worth_1, need_1 = account["cash"], 0.0
                     for a in range(assets):
                         s, c = state[a], contracts[a]
                         if s["position"] != 0.0:
-                            exposed = True
-                            first, final = mark_span(s, mark_open[t, a], mark_high[t, a], mark_low[t, a])
-                            units = c["multiplier"] * s["position"]
-                            v0, v1 = value(first, c["inverse"]), value(final, c["inverse"])
-                            worth_0 += units * v0
-                            worth_1 += units * v1
-                            need_0 += c["maintenance"] * abs(units * v0)
-                            need_1 += c["maintenance"] * abs(units * v1)
-                    if exposed and worth_1 <= need_1:
+                            _, final = mark_span(s, mark_open[t, a], mark_high[t, a], mark_low[t, a])
+                            at_worst = c["multiplier"] * s["position"] * value(final, c["inverse"])
+                            worth_1 += at_worst
+                            need_1 += c["maintenance"] * abs(at_worst)
+                    if worth_1 <= need_1:
+                        worth_0, need_0 = account["cash"], 0.0
+                        for a in range(assets):
+                            s, c = state[a], contracts[a]
+                            if s["position"] != 0.0:
+                                first, _ = mark_span(s, mark_open[t, a], mark_high[t, a], mark_low[t, a])
+                                at_first = c["multiplier"] * s["position"] * value(first, c["inverse"])
+                                worth_0 += at_first
+                                need_0 += c["maintenance"] * abs(at_first)
                         spare, short = worth_0 - need_0, worth_1 - need_1
                         theta = spare / (spare - short) if spare > 0.0 else 0.0
                         for a in range(assets):
@@ -298,7 +302,7 @@ def replay(
                             first, final = mark_span(s, mark_open[t, a], mark_high[t, a], mark_low[t, a])
                             v0, v1 = value(first, c["inverse"]), value(final, c["inverse"])
                             closed = c["multiplier"] * abs(s["position"] * (v0 + theta * (v1 - v0)))
-                            fee = min(rules.liquidation_fee * closed, max(account["cash"], 0.0))
+                            fee = min(rules["liquidation_fee"] * closed, max(account["cash"], 0.0))
                             account["cash"] -= fee
                             fee_of_venue += fee
                             end_trip(account, tally, s["trip"] - fee, now, rules)
@@ -313,13 +317,11 @@ def replay(
                     s, c = state[a], contracts[a]
                     if s["position"] == 0.0 or isnan(open[t, a]):
                         continue
-                    long = s["position"] > 0.0
-                    level, trailed = stop_level(s, c["tick"])
-                    reason, maker = Reason.TRAIL if trailed else Reason.STOP, False
+                    long, level = s["position"] > 0.0, s["level"]
+                    reason, maker = Reason.TRAIL if s["trailed"] != 0 else Reason.STOP, False
                     hit = min(low[t, a], s["anchor"]) <= level if long else max(high[t, a], s["anchor"]) >= level
                     if not hit and s["inside"] == 0:
-                        level = take_level(s, c["tick"])
-                        reason, maker = Reason.TAKE, True
+                        level, maker, reason = s["target"], True, Reason.TAKE
                         hit = reached(high[t, a] if long else low[t, a], level, c["tick"], long)
                     if hit:
                         leave_at(
@@ -361,10 +363,12 @@ def replay(
             if keep:
                 equity[t - start] = worth
                 cash[t - start] = account["cash"]
-                liquidation[t - start] = fee_of_venue
-                shortfall[t - start] = fallen_short
-                for a in range(assets):
-                    position[t - start, a] = state[a]["position"]
+                if not flat:
+                    for a in range(assets):
+                        position[t - start, a] = state[a]["position"]
+                if fee_of_venue != 0.0 or fallen_short != 0.0:
+                    liquidation[t - start] = fee_of_venue
+                    shortfall[t - start] = fallen_short
             if worth > account["peak"]:
                 account["peak"] = worth
                 account["trough"] = worth
@@ -375,10 +379,10 @@ def replay(
             # 8. Breakers.
             if breakers and not halted and account["blocked_until"] < NEVER:
                 tripped = False
-                if worth <= account["peak"] * (1.0 - rules.drawdown):
+                if worth <= account["peak"] * (1.0 - rules["drawdown"]):
                     tripped = True
                     account["blocked_until"] = NEVER
-                elif now > account["blocked_until"] and worth <= account["day_equity"] * (1.0 - rules.daily_loss):
+                elif now > account["blocked_until"] and worth <= account["day_equity"] * (1.0 - rules["daily_loss"]):
                     tripped = True
                     account["blocked_until"] = -(-now // DAY) * DAY
                 if tripped:
@@ -423,7 +427,7 @@ def replay(
                     notional = notional_of(size, worth, rules)
                     goal, waits = notional / unit, False
                     if not fresh:
-                        if abs(unit * s["position"] / worth - notional / worth) <= rules.band:
+                        if abs(unit * s["position"] / worth - notional / worth) <= rules["band"]:
                             continue
                     elif cooling and goal != 0.0:
                         if goal * s["position"] < 0.0:
@@ -447,6 +451,7 @@ def replay(
                         s["wanted"] = size
                         s["held"] = nan
             t += 1
+            quiet = False
 
             # Glide to the next row on which something is due.
             due = min(stop - 1, intents[k]["row"] if k < last and not halted else stop)
@@ -473,16 +478,12 @@ def replay(
                     for i in range(t - start, due - start):
                         equity[i] = worth
                         cash[i] = funds
-                        liquidation[i] = 0.0
-                        shortfall[i] = 0.0
-                        for a in range(assets):
-                            position[i, a] = 0.0
-                t = due
+                t, quiet = due, True
                 continue
             peak, trough = account["peak"], account["trough"]
             least = -inf
             if breakers:
-                least = max(peak * (1.0 - rules.drawdown), account["day_equity"] * (1.0 - rules.daily_loss))
+                least = max(peak * (1.0 - rules["drawdown"]), account["day_equity"] * (1.0 - rules["daily_loss"]))
             if assets == 1:
                 s, c = state[0], contracts[0]
                 units, inverse = c["multiplier"] * s["position"], c["inverse"]
@@ -491,22 +492,34 @@ def replay(
                 trailing = not isnan(s["trail"])
                 margin = liquidation_mark(funds, s["position"], c)
                 margin *= 1.0 + 1e-9 if long else 1.0 - 1e-9
-                level, _ = stop_level(s, c["tick"])
-                target = take_level(s, c["tick"])
-                while t < due:
+                if deadline != NEVER:
+                    due = min(due, np.searchsorted(open_ts, deadline))
+                set_levels(s, c["tick"])
+                level, target = s["level"], s["target"]
+                while True:
                     # Written so that a NaN, a missing bar, hands over.
                     if long:
                         if not (low[t, 0] > level and high[t, 0] <= target and mark_low[t, 0] > margin):
                             break
                     elif not (high[t, 0] < level and low[t, 0] >= target and mark_high[t, 0] < margin):
                         break
+                    if t >= due and (open_ts[t] >= deadline or (stamp < len(stamps) and stamps[stamp]["row"] <= t)):
+                        break
+                    if trailing and (high[t, 0] > s["extreme"] if long else low[t, 0] < s["extreme"]):
+                        s["extreme"] = high[t, 0] if long else low[t, 0]
+                        set_levels(s, c["tick"])
+                        level = s["level"]
+                    if t >= due:
+                        quiet = True
+                        break
                     worth = funds + units * value(mark_close[t, 0], inverse)
-                    if worth <= least or worth <= 0.0 or open_ts[t] >= deadline:
+                    if worth <= least or worth <= 0.0:
+                        quiet = True
                         break
                     if worth > peak:
                         peak, trough = worth, worth
                         if breakers:
-                            least = max(least, peak * (1.0 - rules.drawdown))
+                            least = max(least, peak * (1.0 - rules["drawdown"]))
                     elif worth < trough:
                         trough = worth
                         tally["max_drawdown"] = max(tally["max_drawdown"], 1.0 - worth / peak)
@@ -514,22 +527,17 @@ def replay(
                         i = t - start
                         equity[i] = worth
                         cash[i] = funds
-                        liquidation[i] = 0.0
-                        shortfall[i] = 0.0
                         position[i, 0] = s["position"]
-                    if trailing and (high[t, 0] > s["extreme"] if long else low[t, 0] < s["extreme"]):
-                        s["extreme"] = high[t, 0] if long else low[t, 0]
-                        level, _ = stop_level(s, c["tick"])
                     t += 1
             else:
                 for a in range(assets):
                     if state[a]["position"] != 0.0:
-                        level, _ = stop_level(state[a], contracts[a]["tick"])
-                        target = take_level(state[a], contracts[a]["tick"])
+                        set_levels(state[a], contracts[a]["tick"])
+                        level, target = state[a]["level"], state[a]["target"]
                         long = state[a]["position"] > 0.0
                         floor_of[a] = level if long else target
                         roof_of[a] = target if long else level
-                quiet = True
+                still = True
                 while t < due:
                     worth, worst, need = funds, funds, 0.0
                     for a in range(assets):
@@ -537,9 +545,9 @@ def replay(
                         if s["position"] == 0.0:
                             continue
                         # Open bounds on both sides: a touch that would do nothing only costs a full row.
-                        quiet = low[t, a] > floor_of[a] and high[t, a] < roof_of[a] and open_ts[t] < s["deadline"]
-                        if not quiet or not isnan(s["trail"]):
-                            quiet = False
+                        still = low[t, a] > floor_of[a] and high[t, a] < roof_of[a] and open_ts[t] < s["deadline"]
+                        if not still or not isnan(s["trail"]):
+                            still = False
                             break
                         units = c["multiplier"] * s["position"]
                         worth += units * value(mark_close[t, a], c["inverse"])
@@ -551,12 +559,12 @@ def replay(
                         )
                         worst += adverse
                         need += c["maintenance"] * abs(adverse)
-                    if not quiet or worst <= need + 1e-9 * abs(funds) or worth <= least or worth <= 0.0:
+                    if not still or worst <= need + 1e-9 * abs(funds) or worth <= least or worth <= 0.0:
                         break
                     if worth > peak:
                         peak, trough = worth, worth
                         if breakers:
-                            least = max(least, peak * (1.0 - rules.drawdown))
+                            least = max(least, peak * (1.0 - rules["drawdown"]))
                     elif worth < trough:
                         trough = worth
                         tally["max_drawdown"] = max(tally["max_drawdown"], 1.0 - worth / peak)
@@ -564,8 +572,6 @@ def replay(
                         i = t - start
                         equity[i] = worth
                         cash[i] = funds
-                        liquidation[i] = 0.0
-                        shortfall[i] = 0.0
                         for a in range(assets):
                             position[i, a] = state[a]["position"]
                     t += 1

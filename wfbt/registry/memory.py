@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import io
+import os
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -20,8 +21,10 @@ FIELDS = ("scores", "chosen", "train_returns", "test_returns", "round_trips")
 
 
 def fold_memory(folder: Path, resume: bool) -> Memory:
-    """Keep each fold's trial as `folder`/NN.npz, whole or not at all; recall them when `resume`."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Keep each fold's trial as `folder`/NN.npz, whole or not at all; recall them when `resume`.
+
+    The folder is made with the first trial: a run that is refused before leaves nothing behind.
+    """
 
     def recall(index: int) -> Trial | None:
         path = folder / f"{index:04d}.npz"
@@ -30,7 +33,7 @@ def fold_memory(folder: Path, resume: bool) -> Memory:
         try:
             with np.load(path, allow_pickle=False) as kept:
                 values = {name: kept[name] for name in FIELDS}
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
             return None  # not whole: the fold is computed again
         return Trial(**(values | {"chosen": int(values["chosen"])}))
 
@@ -46,12 +49,36 @@ def fold_memory(folder: Path, resume: bool) -> Memory:
 @contextmanager
 def only_one(path: Path) -> Iterator[None]:
     """Hold the lock file `path`; ConfigError when another process has it.  The lock goes with the process."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = _locked(path)
+    except BlockingIOError:
+        raise ConfigError(f"{path.with_suffix('')}: another process is writing this very run; wait for it") from None
+    except OSError as error:
+        raise ConfigError(
+            f"--out {path.parent}: cannot be written to ({error.strerror}); name another folder"
+        ) from error
+    with file:
+        try:
+            yield
+        finally:
+            if _is_there(file):
+                path.unlink()
+
+
+def _locked(path: Path) -> IO[bytes]:
+    while True:
+        file = path.open("wb")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise ConfigError(
-                f"{path.with_suffix('')}: another process is writing this very run; wait for it"
-            ) from None
-        yield
+            if _is_there(file):
+                return file
+        except BaseException:
+            file.close()
+            raise
+        file.close()
+
+
+def _is_there(file: IO[bytes]) -> bool:
+    """Whether the lock file still has its name: who held it before us may have removed it after we opened it."""
+    return os.fstat(file.fileno()).st_nlink > 0

@@ -1,7 +1,8 @@
 """Many tearsheets at once: QuantStats takes about a second for each, so they share the cores as processes.
 
-Each process is a fresh interpreter given its work as JSON on its standard input: nothing is forked under running
-threads, and a script that calls `wfbt.run` is not executed again.
+Each process is a fresh interpreter given its work as a line of JSON on its standard input: nothing is forked under
+running threads, and a script that calls `wfbt.run` is not executed again.  The input stays open for as long as the run
+lives; a process whose run was killed ends at once, and cannot write into the folder of the run that takes over.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -53,9 +55,8 @@ def write_sheets(
             )
             workers.append(worker)
             assert worker.stdin is not None
-            worker.stdin.write(json.dumps([_spell(sheet, periods_per_year) for sheet in share]))
-            worker.stdin.close()
-            worker.stdin = None
+            worker.stdin.write(json.dumps([_spell(sheet, periods_per_year) for sheet in share]) + "\n")
+            worker.stdin.flush()
         done = count(1)
         for errors in in_order(lambda worker: _follow(worker, lambda: progress(next(done))), workers, len(workers)):
             if errors:
@@ -87,8 +88,16 @@ def _spell(sheet: Sheet, periods_per_year: int) -> dict[str, object]:
     }
 
 
+def _leave_with_the_run() -> None:
+    # Not through sys.stdin, whose lock a thread that waits would hold while the interpreter ends.
+    os.read(sys.stdin.fileno(), 1)
+    os._exit(1)
+
+
 def _work() -> None:
-    for task in json.load(sys.stdin):
+    tasks = json.loads(sys.stdin.readline())
+    threading.Thread(target=_leave_with_the_run, daemon=True).start()
+    for task in tasks:
         index = pd.DatetimeIndex(task["days"]).as_unit("ns")
         write_tearsheet(
             Path(task["path"]),
