@@ -7,6 +7,7 @@ import numpy as np
 
 from tests.markets import Case
 from tests.naive.bars import replay as naive_replay
+from wfbt.engine.tape import terms_of
 from wfbt.kernels.abi import ACCOUNT, FILL, LANE, PAYMENT, TALLY, record_of
 from wfbt.kernels.bars import replay
 
@@ -47,11 +48,12 @@ def kernel(case: Case, start: int = 0, stop: int | None = None, keep: bool = Tru
     fills = np.zeros(rows * assets * (slots + 5) + 64 if keep else 1, FILL)
     payments = np.zeros(max(1, len(case.stamps)) if keep else 1, PAYMENT)
     daily, tally = np.full((1, len(day_rows)), np.nan), np.zeros(1, TALLY)
+    terms = terms_of(case.tape, case.assets, case.rules.horizon)
     # Interpreted code warns of the NaN and the divisions that compiled code is meant to make.
     quiet = contextlib.nullcontext() if hasattr(function, "signatures") else np.errstate(all="ignore")
     with quiet:
         function(
-            case.tape, case.stamps, case.assets, day_rows, case.intents, lanes, record_of(case.rules), slots,
+            case.tape, terms, case.stamps, case.assets, day_rows, case.intents, lanes, record_of(case.rules), slots,
             fills, payments, equity, cash, position, liquidation, shortfall, daily, tally, np.zeros(1, ACCOUNT),
         )  # fmt: skip
     n = stop - start if keep else 0

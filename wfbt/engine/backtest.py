@@ -70,7 +70,7 @@ def replay_ledger(deck: Deck, intents: npt.NDArray[np.void], rules: Rules, first
     while True:
         fills, tally = np.zeros(room, FILL), np.zeros(1, TALLY)
         replay(
-            deck.tape, deck.stamps, deck.contracts, deck.day_rows, intents, lanes, record_of(rules),
+            deck.tape, deck.terms, deck.stamps, deck.contracts, deck.day_rows, intents, lanes, record_of(rules),
             deck.slots, fills, payments, equity, cash, position, liquidation, shortfall, daily, tally, account,
         )  # fmt: skip
         if tally["status"][0] != Status.FILLS_FULL:

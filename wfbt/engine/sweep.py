@@ -58,9 +58,10 @@ def replay_lanes(
         scratch = [np.zeros(1) for _ in range(4)]
         equity, cash, liquidation, shortfall = scratch
         replay(
-            deck.tape, deck.stamps, deck.contracts, deck.day_rows, np.concatenate(intents[begin:end]), lanes,
-            record_of(rules), deck.slots, np.zeros(1, FILL), np.zeros(1, PAYMENT), equity, cash, np.zeros((1, assets)), liquidation,
-            shortfall, daily[begin:end], tallies[begin:end], np.zeros(1, ACCOUNT),
+            deck.tape, deck.terms, deck.stamps, deck.contracts, deck.day_rows,
+            np.concatenate(intents[begin:end]), lanes,
+            record_of(rules), deck.slots, np.zeros(1, FILL), np.zeros(1, PAYMENT), equity, cash,
+            np.zeros((1, assets)), liquidation, shortfall, daily[begin:end], tallies[begin:end], np.zeros(1, ACCOUNT),
         )  # fmt: skip
 
     if count:

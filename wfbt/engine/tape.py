@@ -17,7 +17,7 @@ from wfbt.engine.costs import HORIZON, Costs
 from wfbt.engine.latency import Latency
 from wfbt.errors import DataError
 from wfbt.features.volatility import trailing_sigma_volume
-from wfbt.kernels.abi import ASSET, STAMP, Tape
+from wfbt.kernels.abi import ASSET, STAMP, TERMS, Tape
 from wfbt.ledger.metrics import Calendar, trading_calendar
 
 I8 = npt.NDArray[np.int64]
@@ -34,6 +34,7 @@ class Deck:
     symbols : tuple of str
     tape : Tape
         E execution rows.
+    terms : (E, A) TERMS
     stamps : (K,) STAMP
     contracts : (A,) ASSET
     day_rows : (D,) int64
@@ -53,6 +54,7 @@ class Deck:
     symbols: tuple[str, ...]
     period: int
     tape: Tape
+    terms: npt.NDArray[np.void]
     stamps: npt.NDArray[np.void]
     contracts: npt.NDArray[np.void]
     day_rows: I8
@@ -134,6 +136,7 @@ def lay_out(market: Market, costs: Costs, latency: Latency, maintenance: float, 
         symbols=market.symbols,
         period=market.period,
         tape=tape,
+        terms=terms_of(tape, contracts, horizon),
         stamps=every[np.lexsort((every["ts"], every["asset"], every["row"]))],
         contracts=contracts,
         day_rows=np.flatnonzero(day_end),
@@ -144,6 +147,21 @@ def lay_out(market: Market, costs: Costs, latency: Latency, maintenance: float, 
         horizon=horizon,
         notes=tuple(notes),
     )
+
+
+def terms_of(tape: Tape, contracts: npt.NDArray[np.void], horizon: float) -> npt.NDArray[np.void]:
+    """(T, A) TERMS: arrival, slide and impact of an order decided on each row."""
+    out = np.zeros(tape.open.shape, TERMS)
+    out["arrive"] = tape.arrive
+    rows = len(tape.open_ts)
+    live = np.minimum(np.searchsorted(tape.close_ts, tape.arrive, side="right"), rows - 1)
+    delay = np.maximum(tape.arrive - tape.open_ts[live], 0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        slide = tape.sigma * np.sqrt(delay / horizon) * tape.gauss
+        impact = (contracts["temporary"] + contracts["permanent"]) * tape.sigma / np.sqrt(tape.volume)
+    out["slide"] = np.where(np.isnan(slide), 0.0, slide)
+    out["impact"] = np.where(tape.volume > 0, np.nan_to_num(impact, nan=0.0, posinf=0.0), 0.0)
+    return out
 
 
 def _clock(instruments: tuple[Instrument, ...], coarse_open: I8, period: int) -> tuple[I8, I8, I8]:

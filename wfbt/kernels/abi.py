@@ -59,6 +59,12 @@ INTENT = np.dtype(
     align=True,
 )
 
+TERMS = np.dtype([("arrive", np.int64), ("slide", np.float64), ("impact", np.float64)], align=True)
+"""What a decision at a row's close means for its order: when it is live, how far the price diffuses until then within
+the bar (a signed fraction of its open; 0 when nothing is known), and impact per √unit.  (T, A), so that a decision
+costs one cache line.
+"""
+
 STAMP = np.dtype(
     [("ts", np.int64), ("row", np.int64), ("asset", np.int64), ("rate", np.float64), ("mark", np.float64)], align=True
 )
@@ -165,10 +171,7 @@ class Rules(NamedTuple):
 
 
 RULES = np.dtype(
-    [
-        (name, np.float64 if kind is float else np.int64)
-        for name, kind in Rules.__annotations__.items()
-    ],
+    [(name, np.float64 if kind is float else np.int64) for name, kind in Rules.__annotations__.items()],
     align=True,
 )
 """`Rules` as a record: helpers get a pointer, where a NamedTuple would be passed field by field at every call."""
@@ -201,7 +204,7 @@ class Tape(NamedTuple):
     mark_high: np.ndarray
     mark_low: np.ndarray
     mark_close: np.ndarray
-    sigma: np.ndarray  # (T, A) f8, known at the row's close, NaN unknown
+    sigma: np.ndarray  # (T, A) f8, known at the row's close, NaN unknown; the kernel reads it through TERMS
     volume: np.ndarray  # (T, A) f8, likewise
     arrive: np.ndarray  # (T, A) i8: when an order decided at this row's close is live; ≥ close_ts
     gauss: np.ndarray  # (T, A) f8: standard normal draw of the decision
@@ -240,6 +243,9 @@ ORDER = np.dtype(
         ("number", np.int64),
         ("row", np.int64),  # decided at its close
         ("arrive", np.int64),
+        ("slide", np.float64),
+        ("impact", np.float64),
+        ("arrival", np.float64),  # close on which it was decided
         ("goal", np.float64),  # position to move to
         ("size", np.float64),
         ("stop", np.float64),

@@ -146,7 +146,7 @@ def notional_of(size, equity, rules):
 
 
 @njit
-def affordable(state, contract, goal, reference, sigma, volume, equity, other, rules):
+def affordable(state, contract, goal, reference, impact, equity, other, rules):
     """Quantity to `goal`, cut to what leverage allows after the costs of getting there, and its slippage.
 
     `equity` and `other` (gross value of the other assets) are taken just before the fill at `reference`.  The costs are
@@ -158,7 +158,7 @@ def affordable(state, contract, goal, reference, sigma, volume, equity, other, r
     same_side = after * position > 0.0
     if delta == 0.0:
         return 0.0, 0.0
-    slip = impacted(delta, sigma, volume, rules, contract)
+    slip = slippage(delta, impact, rules["half_spread"])
     if after == 0.0 or (same_side and abs(after) <= abs(position)):
         return delta, slip
     side = 1.0 if delta > 0.0 else -1.0
@@ -180,7 +180,7 @@ def affordable(state, contract, goal, reference, sigma, volume, equity, other, r
     cut = step_to(side * max(most, least), position, contract["lot"])
     if abs(cut) <= 1e-12 * abs(delta):
         return 0.0, 0.0
-    return cut, impacted(cut, sigma, volume, rules, contract)
+    return cut, slippage(cut, impact, rules["half_spread"])
 
 
 @njit
@@ -297,12 +297,6 @@ def liquidate(account, tally, state, contract, out, at, row, ts, order, asset):
 
 
 @njit
-def impacted(qty, sigma, volume, rules, contract):
-    """Slippage of a taker order of `qty` in this contract."""
-    return slippage(qty, sigma, volume, rules["half_spread"], contract["temporary"] + contract["permanent"])
-
-
-@njit
 def goal_after_costs(worth_elsewhere, state, contract, size, reference, rules):
     """Position whose value after half spread and fee is the target's share of equity at `reference`."""
     m, at = contract["multiplier"], value(reference, contract["inverse"])
@@ -333,6 +327,9 @@ def copy_order(to, order):
     to["number"] = order["number"]
     to["row"] = order["row"]
     to["arrive"] = order["arrive"]
+    to["slide"] = order["slide"]
+    to["impact"] = order["impact"]
+    to["arrival"] = order["arrival"]
     to["goal"] = order["goal"]
     to["size"] = order["size"]
     to["stop"] = order["stop"]
@@ -343,7 +340,7 @@ def copy_order(to, order):
 
 @njit
 def close_gapped(
-    account, tally, state, contract, out, price, stop_only, sigma, volume, row, ts, now, asset, rules,
+    account, tally, state, contract, out, price, stop_only, impact, row, ts, now, asset, rules,
 ):  # fmt: skip
     """Exit at `price` what it has gapped through; True when that happened.  `set_levels` comes first."""
     long, level = state["position"] > 0.0, state["level"]
@@ -352,17 +349,17 @@ def close_gapped(
         if stop_only or not reached(price, state["target"], contract["tick"], long):
             return False
         reason, maker = Reason.TAKE, True
-    leave_at(account, tally, state, contract, out, price, maker, reason, sigma, volume, row, ts, now, asset, rules)
+    leave_at(account, tally, state, contract, out, price, maker, reason, impact, row, ts, now, asset, rules)
     return True
 
 
 @njit
 def leave_at(
-    account, tally, state, contract, out, price, maker, reason, sigma, volume, row, ts, now, asset, rules,
+    account, tally, state, contract, out, price, maker, reason, impact, row, ts, now, asset, rules,
 ):  # fmt: skip
     """Close the whole position at `price`: as maker at exactly it, as taker with spread, impact and ticks."""
     qty = -state["position"]
-    slip = 0.0 if maker else impacted(qty, sigma, volume, rules, contract)
+    slip = 0.0 if maker else slippage(qty, impact, rules["half_spread"])
     trade(
         account, tally, state, contract, out, qty, price, slip, 0.0 if maker else rules["half_spread"],
         rules["maker"] if maker else rules["taker"], row, ts, now, account["orders"], price, asset, 1 if maker else 0,

@@ -50,7 +50,7 @@ def first_row_after(stamps, row):
 
 @njit
 def replay(
-    tape, stamps, contracts, day_rows, intents, lanes, given, slots, fills, payments, equity, cash, position,
+    tape, terms, stamps, contracts, day_rows, intents, lanes, given, slots, fills, payments, equity, cash, position,
     liquidation, shortfall, daily, tallies, accounts,
 ):  # fmt: skip
     """Replay every lane and fill the outputs in place.
@@ -58,6 +58,7 @@ def replay(
     Parameters
     ----------
     tape : Tape
+    terms : (T, A) TERMS
     stamps : (K,) STAMP, sorted by (row, asset, ts)
     contracts : (A,) ASSET
     day_rows : (D,) int64
@@ -84,7 +85,6 @@ def replay(
     open_ts, close_ts, decision = tape.open_ts, tape.close_ts, tape.decision
     open, high, low, close = tape.open, tape.high, tape.low, tape.close
     mark_open, mark_high, mark_low, mark_close = tape.mark_open, tape.mark_high, tape.mark_low, tape.mark_close
-    sigma, volume, arrive, gauss = tape.sigma, tape.volume, tape.arrive, tape.gauss
     assets = open.shape[1]
     keep = len(equity) > 1
     step = 1 if keep else 0
@@ -152,8 +152,8 @@ def replay(
                         broken, wanted, waiting = s["flatten"] != 0, s["wanted"], s["working"]
                         reason = Reason.BREAKER if broken else Reason.TIME
                         leave_at(
-                            account, tally, s, c, fills[n], opening, False, reason, sigma[before, a],
-                            volume[before, a], t, open_ts[t], now, a, rules,
+                            account, tally, s, c, fills[n], opening, False, reason, terms[before, a]["impact"],
+                            t, open_ts[t], now, a, rules,
                         )  # fmt: skip
                         n += step
                         s["flatten"] = 0
@@ -190,7 +190,7 @@ def replay(
                             # An exit that the open gapped through is done before an order arrives inside the bar.
                             set_levels(s, c["tick"])
                             if close_gapped(
-                                account, tally, s, c, fills[n], opening, False, sigma[before, a], volume[before, a],
+                                account, tally, s, c, fills[n], opening, False, terms[before, a]["impact"],
                                 t, open_ts[t], now, a, rules,
                             ):  # fmt: skip
                                 n += step
@@ -199,35 +199,32 @@ def replay(
                         if order["rebalance"] != 0 and s["position"] == 0.0:
                             continue  # closed while the rebalance flew
 
-                        row, goal = order["row"], order["goal"]
+                        goal = order["goal"]
                         elsewhere, gross = account["cash"], 0.0
                         for b in range(assets):
                             if b != a and state[b]["position"] != 0.0:
                                 v = value(mark_open[t, b], contracts[b]["inverse"])
                                 elsewhere += contracts[b]["multiplier"] * state[b]["position"] * v
                                 gross += contracts[b]["multiplier"] * abs(state[b]["position"] * v)
-                        reference, deviation, traded = opening, sigma[row, a], volume[row, a]
+                        reference = opening
                         if rules["at_fill"]:
                             goal = goal_after_costs(elsewhere, s, c, order["size"], reference, rules)
-                        if delay > 0 and not isnan(deviation):
+                        if delay > 0 and order["slide"] != 0.0:
                             towards = step_to(goal, s["position"], 0.0)
                             side = 1.0 if towards > 0.0 else -1.0 if towards < 0.0 else 0.0
                             reference = delayed_price(
-                                opening, high[t, a], low[t, a], deviation, delay, rules["horizon"], rules["adverse"],
-                                gauss[row, a], side,
+                                opening, high[t, a], low[t, a], order["slide"], rules["adverse"], side
                             )  # fmt: skip
                             if rules["at_fill"]:
                                 goal = goal_after_costs(elsewhere, s, c, order["size"], reference, rules)
                         own = c["multiplier"] * s["position"] * value(reference, c["inverse"])
-                        qty, slip = affordable(
-                            s, c, goal, reference, deviation, traded, elsewhere + own, gross, rules
-                        )
+                        qty, slip = affordable(s, c, goal, reference, order["impact"], elsewhere + own, gross, rules)
                         if qty == 0.0:
                             continue
                         reason = Reason.BAND if order["rebalance"] != 0 else Reason.TARGET
                         opened = trade(
                             account, tally, s, c, fills[n], qty, reference, slip, rules["half_spread"],
-                            rules["taker"], t, at, now, order["number"], close[row, a], a, Liquidity.TAKER, reason,
+                            rules["taker"], t, at, now, order["number"], order["arrival"], a, Liquidity.TAKER, reason,
                             rules,
                         )  # fmt: skip
                         if delay > 0:
@@ -253,8 +250,8 @@ def replay(
                     if not isnan(open[t, a]):
                         set_levels(s, c["tick"])
                         if close_gapped(
-                            account, tally, s, c, fills[n], s["anchor"], s["inside"] != 0, sigma[before, a],
-                            volume[before, a], t, open_ts[t] if s["inside"] == 0 else now - 1, now, a, rules,
+                            account, tally, s, c, fills[n], s["anchor"], s["inside"] != 0,
+                            terms[before, a]["impact"], t, open_ts[t] if s["inside"] == 0 else now - 1, now, a, rules,
                         ):  # fmt: skip
                             n += step
                             continue
@@ -325,7 +322,7 @@ def replay(
                         hit = reached(high[t, a] if long else low[t, a], level, c["tick"], long)
                     if hit:
                         leave_at(
-                            account, tally, s, c, fills[n], level, maker, reason, sigma[before, a], volume[before, a],
+                            account, tally, s, c, fills[n], level, maker, reason, terms[before, a]["impact"],
                             t, now - 1, now, a, rules,
                         )  # fmt: skip
                         n += step
@@ -440,7 +437,10 @@ def replay(
                         order["number"] = account["orders"]
                         account["orders"] += 1
                         order["row"] = t
-                        order["arrive"] = arrive[t, a]
+                        order["arrive"] = terms[t, a]["arrive"]
+                        order["slide"] = terms[t, a]["slide"]
+                        order["impact"] = terms[t, a]["impact"]
+                        order["arrival"] = close[t, a]
                         order["goal"] = goal
                         order["size"] = size
                         order["stop"] = s["held_stop"]

@@ -8,15 +8,9 @@ WORST_SLIP = 0.99  # a sale never yields nothing: beyond this the square-root la
 
 
 @njit
-def slippage(qty, sigma, volume, half_spread, coefficient):
-    """Half spread plus square-root impact, as a fraction of the reference price.
-
-    `sigma` and `volume` belong to one horizon; NaN, or a volume of 0, switches the impact off.
-    """
-    slip = half_spread
-    if volume > 0.0 and sigma >= 0.0:
-        slip += coefficient * sigma * sqrt(abs(qty) / volume)
-    return min(slip, WORST_SLIP)
+def slippage(qty, impact, half_spread):
+    """Half spread plus square-root impact, as a fraction of the reference price; `impact` is per √unit."""
+    return min(half_spread + impact * sqrt(abs(qty)), WORST_SLIP)
 
 
 @njit
@@ -48,11 +42,11 @@ def step_to(goal, position, lot):
 
 
 @njit
-def delayed_price(open, high, low, sigma, delay, horizon, adverse, gauss, side):
-    """Market price `delay` ns into a bar: a diffusion from its open that stays inside its range.
+def delayed_price(open, high, low, slide, adverse, side):
+    """Market price some way into a bar: a diffusion by `slide` from its open that stays inside its range.
 
     `adverse` in 0..1 turns the draw against the trader, so a delay costs on average and not only in variance.
     """
-    z = open * sigma * sqrt(delay / horizon) * gauss
+    z = open * slide
     price = open + (1.0 - adverse) * z + adverse * side * abs(z)
     return min(max(price, low), high)
