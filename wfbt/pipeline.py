@@ -7,7 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -361,8 +361,12 @@ def _plan(config: schema.Strategy, deck: Deck) -> list[Fold]:
 
 
 def _buy_and_hold(study: Study, config: schema.Strategy, plan: Sequence[Fold]) -> Ledger:
-    """All cash into the symbols in equal parts at the first test bar, held to the last, with the same costs."""
-    deck = study.deck
+    """All cash into the symbols in equal parts at the first test bar, held to the last, at the same trading costs.
+
+    Without funding, as a holder of the asset itself would: units of a perpetual held for years through rich funding end
+    in liquidation, and a benchmark that dies flatters everything beside it.
+    """
+    deck = replace(study.deck, stamps=study.deck.stamps[:0])
     first, last = rows_of(plan[0].test)[0], rows_of(plan[-1].test)[1]
     weight = 1.0 / len(deck.symbols)
     columns = {one.symbol: Columns(target=np.full(len(one.bars), weight)) for one in study.lowering.market.instruments}

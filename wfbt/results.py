@@ -62,7 +62,7 @@ def result_dict(
         "costs": costs_split(walk.ledger),
         "walk_forward_efficiency": efficiency,
         "account": {"cash": config.account.cash, "leverage": config.account.leverage, "margin": config.account.margin},
-        "events": _events(walk.ledger),
+        "events": _events(walk.ledger, config.limits.max_drawdown),
         "data": {one.symbol: _data(one, market) for one in market.instruments},
         "assumptions": _assumptions(config, study),
         "notes": [*market.notes, *study.deck.notes],
@@ -100,12 +100,15 @@ def _efficiency(oos: dict[str, Any], folds: list[dict[str, Any]]) -> tuple[float
     return oos["annual_return"] / mean, ""
 
 
-def _events(ledger: Ledger) -> dict[str, Any]:
+def _events(ledger: Ledger, most: float | None) -> dict[str, Any]:
+    beyond = np.flatnonzero(ledger.drawdown >= most) if most is not None else np.zeros(0, np.int64)
     counts = Counter(Reason(int(code)).name.lower() for code in ledger.fills["reason"])
     return {
         "fills": {name: counts[name] for name in sorted(counts)},
         "liquidations": counts["liquidation"],
         "breakers": ledger.breakers,
+        "stopped": iso(ledger.ts[beyond[0]]) if len(beyond) else None,
+        "reasons": {} if len(beyond) else {"stopped": "its drawdown limit was not reached, or is off"},
         "halted": bool(ledger.halted),
         "shortfall": float(ledger.shortfall.sum()),
     }
@@ -149,7 +152,11 @@ def _assumptions(config: Strategy, study: Study) -> list[dict[str, Any]]:
         ("latency", f"{_delay(latency.order)} order, {_delay(latency.feed)} feed", "moves the fill inside its bar"),
         ("intrabar", "stop before target", "a bar that touches both is a loss; a gap fills at the open"),
         ("exits", "0 latency", "stops and targets rest at the venue"),
-        ("benchmark", "buy and hold", "same cash, same costs, equal parts at the first test bar, no limits"),
+        (
+            "benchmark",
+            "buy and hold",
+            "same cash and trading costs, equal parts at the first test bar; no funding, no limits",
+        ),
         ("year", f"{study.deck.calendar.periods_per_year:g} days", "inferred from the bars"),
         ("size", "orders fill whole", "no cap on the share of volume, no partial fills"),
     ]

@@ -92,10 +92,7 @@ def test_no_line_of_the_terminal_summary_is_wider_than_the_terminal(fake, symbol
 def test_columns_of_the_terminal_summary_line_up(fake):
     lines = terminal_summary(fake(folds=12, days=360).result).splitlines()
     start = next(n for n, line in enumerate(lines) if line.startswith("fold"))
-    ends = {
-        line.index("parameters chosen") if "parameters" in line else line.index("fast")
-        for line in lines[start : start + 13]
-    }
+    ends = {line.index(line.split()[-1]) for line in lines[start : start + 13]}
     assert len(ends) == 1
     assert lines[start + 13] == "the same in every fold: rsi 14"
 

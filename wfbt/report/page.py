@@ -92,8 +92,8 @@ def _fold(fold: Mapping[str, Any], moved: list[str], notes: Notes) -> dict[str, 
     return {
         "index": fold["index"],
         "link": f"folds/{fold['index']:02d}/tearsheet.html",
-        "train": f"{moment(fold['train_start'])} to {moment(fold['train_end'])}",
-        "test": f"{moment(fold['test_start'])} to {moment(fold['test_end'])}",
+        "train": f"{moment(fold['train_start'])[:10]} to {moment(fold['train_end'])[:10]}",
+        "test": f"{moment(fold['test_start'])[:10]} to {moment(fold['test_end'])[:10]}",
         "params": ", ".join(f"{name} {plain(chosen[name])}" for name in moved if name in chosen),
         "cells": [
             notes.cell(inside, "sharpe", "ratio"),

@@ -153,6 +153,10 @@ def _events(events: Mapping[str, Any]) -> list[str]:
     if events.get("breakers"):
         times = "once" if events["breakers"] == 1 else f"{events['breakers']:,} times"
         said.append(f"A circuit breaker flattened it {times}.")
+    if events.get("stopped"):
+        said.append(
+            f"Its drawdown limit stopped it for good on {moment(events['stopped'])}; nothing was traded after that."
+        )
     if events.get("halted"):
         said.append("It was halted before the end and traded no more.")
     if events.get("shortfall"):

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any
 
-from wfbt.report.formats import COSTS, listing, moment, params, show
+from wfbt.report.formats import COSTS, listing, moment, params, plain, show
 from wfbt.report.summary import findings, searched, span
 
 WIDTH = 100
@@ -28,21 +28,21 @@ def terminal_summary(result: Mapping[str, Any]) -> str:
 
 
 def _folds(folds: list[Mapping[str, Any]]) -> str:
-    rows = [["fold", "out of sample", "Sharpe in", "out", "return/yr", "drawdown", "trades", "parameters chosen"]]
     moved, fixed = searched(folds)
+    rows = [["fold", "out of sample", "Sharpe in", "out", "return/yr", "drawdown", "trades", "/".join(moved)]]
     for fold in folds:
-        chosen = {name: value for name, value in (fold.get("params") or {}).items() if name in moved}
+        chosen = fold.get("params") or {}
         inside, outside = fold.get("in_sample") or {}, fold.get("out_of_sample") or {}
         rows.append(
             [
                 str(fold["index"]),
-                f"{moment(fold['test_start'])} to {moment(fold['test_end'])}",
+                f"{moment(fold['test_start'])[:10]} to {moment(fold['test_end'])[:10]}",
                 show(inside.get("sharpe"), "ratio"),
                 show(outside.get("sharpe"), "ratio"),
                 show(outside.get("annual_return"), "signed"),
                 show(outside.get("max_drawdown"), "percent"),
                 show(outside.get("trades"), "count"),
-                params(chosen) if chosen else "",
+                "/".join(plain(chosen.get(name)) for name in moved),
             ]
         )
     table = _columns(rows, left={1, 7})
