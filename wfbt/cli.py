@@ -105,8 +105,8 @@ def run(
                 command=["wfbt", *sys.argv[1:]],
             )
     except KeyboardInterrupt:
-        click.echo("finished folds are kept; go on with --resume", err=True)
-        raise
+        click.echo("interrupted; finished folds are kept, go on with --resume", err=True)
+        sys.exit(INTERRUPTED)
     if as_json:
         click.echo(json.dumps(result.to_dict(), ensure_ascii=False))
         return

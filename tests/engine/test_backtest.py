@@ -112,11 +112,12 @@ def test_a_delay_longer_than_a_bar_leaves_the_order_pending():
 
 def test_a_draw_belongs_to_its_bar_whatever_the_slice():
     ts = np.arange(1_000) * HOUR
-    whole = wfbt.Latency.uniform(1e8, 5e8).draw(7, "BTC", ts)
-    part = wfbt.Latency.uniform(1e8, 5e8).draw(7, "BTC", ts[300:400])
+    latency = wfbt.Latency.uniform(1e8, 5e8)
+    whole = latency.delays(7, "BTC", ts), latency.price_draws(7, "BTC", ts)
+    part = latency.delays(7, "BTC", ts[300:400]), latency.price_draws(7, "BTC", ts[300:400])
     assert np.array_equal(whole[0][300:400], part[0])
     assert np.array_equal(whole[1][300:400], part[1])
-    assert not np.array_equal(whole[0], wfbt.Latency.uniform(1e8, 5e8).draw(8, "BTC", ts)[0])
+    assert not np.array_equal(whole[0], latency.delays(8, "BTC", ts))
     assert 1e8 <= whole[0].min() < 1.1e8 < 4.9e8 < whole[0].max() <= 5e8
     assert abs(whole[1].mean()) < 0.1 and abs(whole[1].std() - 1) < 0.1
 
@@ -130,7 +131,7 @@ def test_a_draw_belongs_to_its_bar_whatever_the_slice():
     ],
 )
 def test_every_model_of_latency_is_never_negative_and_varies(latency):
-    delay, _ = latency.draw(1, "X", np.arange(5_000) * HOUR)
+    delay = latency.delays(1, "X", np.arange(5_000) * HOUR)
     assert delay.min() >= 0 and len(np.unique(delay)) > 2
     assert np.median(delay) == pytest.approx(2e8 + (5e7 if latency.feed.low else 0), rel=0.1)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +15,7 @@ from wfbt.engine.account import Exits, Sizing
 from wfbt.engine.tape import Deck
 from wfbt.errors import PolicyError
 from wfbt.features.indicators import atr
+from wfbt.features.volatility import trailing_sigma_volume
 from wfbt.kernels.abi import INTENT
 from wfbt.policy.base import Columns
 
@@ -21,50 +24,80 @@ F8 = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Said:
-    """All rows on which targets are named: (K,) INTENT and the bare numbers (K,), by symbol, then by row."""
+    """Every row on which a target is named, (K,) each, by symbol and then by row.
 
-    said: npt.NDArray[np.void]
+    Attributes
+    ----------
+    row, asset : int64
+        Execution row of the decision, index of the symbol.
+    target : float64
+        The bare number, which decides whether anything new is said.
+    size, stop, take, trail : float64
+        As in INTENT.
+    """
+
+    row: npt.NDArray[np.int64]
+    asset: npt.NDArray[np.int64]
     target: F8
+    size: F8
+    stop: F8
+    take: F8
+    trail: F8
+
+    def at(self, chosen: Any) -> Said:
+        """Some of it: a slice, a mask or indices."""
+        return Said(**{name: getattr(self, name)[chosen] for name in self.__slots__})
 
     def within(self, start: int, stop: int) -> Said:
         """What is said on execution rows [start, stop)."""
-        keep = (self.said["row"] >= start) & (self.said["row"] < stop)
-        return Said(said=self.said[keep], target=self.target[keep])
+        return self.at((self.row >= start) & (self.row < stop))
+
+    def records(self) -> npt.NDArray[np.void]:
+        """INTENT records, sorted by (row, asset)."""
+        out = np.zeros(len(self.row), INTENT)
+        for name in ("row", "asset", "size", "stop", "take", "trail"):
+            out[name] = getattr(self, name)
+        if len(out) and self.asset[0] == self.asset[-1]:
+            return out
+        return out[np.lexsort((out["asset"], out["row"]))]
 
     def _changed(self) -> npt.NDArray[np.bool_]:
         """Rows whose number differs from the last one of their symbol, before the first 0."""
-        asset = self.said["asset"]
         before = np.zeros(len(self.target))
         before[1:] = self.target[:-1]
-        before[1:][asset[1:] != asset[:-1]] = 0.0
+        before[1:][self.asset[1:] != self.asset[:-1]] = 0.0
         return np.asarray(self.target != before)
 
     def intents(self) -> npt.NDArray[np.void]:
-        """What an account that hears all of it is told, sorted by (row, asset)."""
-        changed = self.said[self._changed()]
-        return changed[np.lexsort((changed["asset"], changed["row"]))]
+        """What an account that hears all of it is told."""
+        return self.at(np.flatnonzero(self._changed())).records()
 
     def heard_from(self, starts: Sequence[int]) -> Heard:
         """What accounts that begin on each of `starts`, flat, are told."""
         changed = self._changed()
+        borders = [*np.searchsorted(self.asset, np.unique(self.asset)).tolist(), len(self.asset)]
         openings = {}
         for start in set(starts):
             first = []
-            for asset in np.unique(self.said["asset"]):
-                low, high = np.searchsorted(self.said["asset"], [asset, asset + 1])
-                i = low + int(np.searchsorted(self.said["row"][low:high], start))
+            for low, high in itertools.pairwise(borders):
+                i = low + int(np.searchsorted(self.row[low:high], start))
                 if i < high and not changed[i] and self.target[i] != 0.0:
                     first.append(i)
-            openings[start] = self.said[first]
-        return Heard(intents=self.intents(), openings=openings)
+            openings[start] = self.at(np.array(first, np.int64)).records()
+        return Heard(intents=self.at(np.flatnonzero(changed)).records(), openings=openings)
+
+    @staticmethod
+    def joined(parts: Sequence[Said]) -> Said:
+        """One after another."""
+        if len(parts) == 1:
+            return parts[0]
+        return Said(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in Said.__slots__})
 
     @staticmethod
     def stitched(parts: Sequence[Said]) -> Said:
-        """One saying after another, as one account hears them."""
-        said = np.concatenate([part.said for part in parts])
-        target = np.concatenate([part.target for part in parts])
-        order = np.lexsort((said["row"], said["asset"]))
-        return Said(said=said[order], target=target[order])
+        """One saying after another in time, as one account hears them."""
+        whole = Said.joined(parts)
+        return whole.at(np.lexsort((whole.row, whole.asset)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -120,13 +153,9 @@ class Lowering:
 
     def say(self, columns: Mapping[str, Columns]) -> Said:
         """Every row on which `columns` name a target, before what merely repeats the last number is left out."""
-        parts = [self._say_one(a, columns[symbol]) for a, symbol in enumerate(self.deck.symbols)]
-        return Said(
-            said=np.concatenate([intents for intents, _ in parts]),
-            target=np.concatenate([target for _, target in parts]),
-        )
+        return Said.joined([self._say_one(a, columns[symbol]) for a, symbol in enumerate(self.deck.symbols)])
 
-    def _say_one(self, a: int, wants: Columns) -> tuple[npt.NDArray[np.void], F8]:
+    def _say_one(self, a: int, wants: Columns) -> Said:
         symbol, bars = self.deck.symbols[a], self.market.instruments[a].bars
         if len(wants) != len(bars):
             raise PolicyError(f"{symbol}: {len(wants)} targets for {len(bars)} bars")
@@ -141,15 +170,19 @@ class Lowering:
             name: own if (own := getattr(wants, name)) is not None else self._distances[a][name]
             for name in ("stop", "take", "trail")
         }
-        weight = self._weight(a, wants.target, distances["stop"], rows)
-        said = np.flatnonzero(~np.isnan(weight))
-        out = np.zeros(len(said), INTENT)
-        out["row"], out["asset"], out["size"] = rows[said], a, weight[said]
-        for name, column in distances.items():
-            out[name] = np.nan if column is None else column[said]
-        return out, wants.target[said]
+        weight = self._weight(a, wants.target, distances["stop"])
+        unsaid = np.isnan(weight)
+        chosen: Any = np.flatnonzero(~unsaid) if unsaid.any() else slice(None)
+        none = np.broadcast_to(np.nan, len(wants))
+        return Said(
+            row=rows[chosen],
+            asset=np.broadcast_to(a, len(rows))[chosen],
+            target=wants.target[chosen],
+            size=weight[chosen],
+            **{name: (none if column is None else column)[chosen] for name, column in distances.items()},
+        )
 
-    def _weight(self, a: int, target: F8, stop: F8 | None, rows: npt.NDArray[np.int64]) -> F8:
+    def _weight(self, a: int, target: F8, stop: F8 | None) -> F8:
         """Size of each row's target: a share of equity, or quote for method fixed; NaN where it cannot be known yet."""
         sizing, symbol = self.sizing, self.deck.symbols[a]
         if sizing.method == "fraction":
@@ -160,7 +193,8 @@ class Lowering:
         close = self.market.instruments[a].bars.close
         if sizing.method == "volatility":
             year = (365 if self.deck.calendar.weekends else 252) * DAY
-            sigma = self.deck.tape.sigma[rows, a] * np.sqrt(year / self.deck.horizon)
+            bars, horizon = self.market.instruments[a].bars, self.deck.horizon
+            sigma = trailing_sigma_volume(bars.close, bars.volume, bars.period, horizon)[0] * np.sqrt(year / horizon)
             with np.errstate(divide="ignore", invalid="ignore"):
                 weight = target * sizing.goal / sigma
             return np.where(sigma > 0, weight, np.nan)

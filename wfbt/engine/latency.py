@@ -140,9 +140,10 @@ class Latency:
             adverse=self.adverse,
         )
 
-    def draw(self, seed: int, symbol: str, ts: I8) -> tuple[I8, F8]:
-        """Delay (T,) ns from each decision time `ts` to a live order, and the (T,) normal draw that moves its price."""
-        delay = self.feed.draw(seed, symbol, "feed", ts) + self.order.draw(seed, symbol, "order", ts)
-        if not delay.any():
-            return delay, np.zeros(len(ts))
-        return delay, ndtri(keyed_uniform(seed, symbol, "price", ts))
+    def delays(self, seed: int, symbol: str, ts: I8) -> I8:
+        """(T,) ns from each decision time `ts` to a live order."""
+        return self.feed.draw(seed, symbol, "feed", ts) + self.order.draw(seed, symbol, "order", ts)
+
+    def price_draws(self, seed: int, symbol: str, ts: I8) -> F8:
+        """(T,) standard normal: how the price of each decision's order diffuses while it travels."""
+        return np.asarray(ndtri(keyed_uniform(seed, symbol, "price", ts)))

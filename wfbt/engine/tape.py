@@ -78,12 +78,13 @@ class Deck:
 def lay_out(market: Market, costs: Costs, latency: Latency, maintenance: float, seed: int) -> Deck:
     """Lay `market` out under these costs and delays.  The draws of `latency` are keyed by (seed, symbol, bar time)."""
     instruments = market.instruments
-    coarse_open = np.unique(np.concatenate([i.bars.open_ts for i in instruments]))
+    coarse_open = _union([i.bars.open_ts for i in instruments])
     if (bad := np.flatnonzero(np.diff(coarse_open) < market.period)).size:
         when = pd.Timestamp(coarse_open[bad[0] + 1], tz="UTC")
         raise DataError(f"bars of {', '.join(market.symbols)} open out of phase at {when}; resample them to one grid")
     open_ts, close_ts, decisions = _clock(instruments, coarse_open, market.period)
     rows, assets = len(open_ts), len(instruments)
+    alone = assets == 1 and rows == len(coarse_open)  # one symbol on its own bars: its arrays are the columns
     decision = np.zeros(rows, bool)
     decision[decisions] = True
     fine = np.diff(np.r_[-1, decisions]) > 1  # decision bars that are laid out in finer rows
@@ -91,21 +92,34 @@ def lay_out(market: Market, costs: Costs, latency: Latency, maintenance: float, 
     if fine.any():
         notes.append(f"execution bars fill the orders of {int(fine.sum())} of {len(decisions)} bars")
 
-    columns = {name: np.full((rows, assets), np.nan) for name in PRICES}
-    marks = {name: np.full((rows, assets), np.nan) for name in PRICES}
+    if alone:
+        columns = {name: getattr(instruments[0].bars, name).reshape(-1, 1) for name in PRICES}
+    else:
+        columns = {name: np.full((rows, assets), np.nan) for name in PRICES}
+    marks = {name: np.empty((rows, assets)) for name in PRICES}
     sigma, volume = np.full((rows, assets), np.nan), np.full((rows, assets), np.nan)
-    arrive, gauss = np.empty((rows, assets), np.int64), np.empty((rows, assets))
+    arrive, gauss = np.empty((rows, assets), np.int64), np.zeros((rows, assets))
+    delayed = False
     contracts = np.zeros(assets, ASSET)
     stamps, places = [], []
     horizon = costs.impact.horizon if costs.impact else HORIZON
     for a, one in enumerate(instruments):
-        own = np.searchsorted(coarse_open, one.bars.open_ts)
+        own = np.arange(rows) if alone else np.searchsorted(coarse_open, one.bars.open_ts)
         places.append(own)
-        _place_bars(columns, a, one, own, decisions, fine, open_ts)
-        notes += _place_marks(marks, columns, a, one, coarse_open, decisions, fine)
-        notes += _place_impact(sigma, volume, a, one, decisions[own], horizon, costs)
-        delay, gauss[:, a] = latency.draw(seed, one.symbol, close_ts)
+        if not alone:
+            _place_bars(columns, a, one, own, decisions, fine, open_ts)
+        if alone and one.mark is None:
+            marks = columns
+        else:
+            notes += _place_marks(marks, columns, a, one, coarse_open, decisions, fine)
+        delay = latency.delays(seed, one.symbol, close_ts)
+        late = bool(delay.any())
+        delayed |= late
         arrive[:, a] = close_ts + delay
+        if late:
+            gauss[:, a] = latency.price_draws(seed, one.symbol, close_ts)
+        if costs.impact or late:
+            notes += _place_impact(sigma, volume, a, one, decisions[own], horizon, costs)
         stamps.append(_stamps(one, a, open_ts, close_ts, marks["open"][:, a]))
         c = contracts[a]
         c["multiplier"], c["inverse"] = one.contract.multiplier, float(one.contract.inverse)
@@ -117,7 +131,6 @@ def lay_out(market: Market, costs: Costs, latency: Latency, maintenance: float, 
     day = (close_ts - 1) // DAY
     day_end = np.append(day[1:] != day[:-1], True)
     every = np.concatenate(stamps)
-    live = np.searchsorted(close_ts, arrive, side="right") - np.arange(rows)[:, None]
     tape = Tape(
         open_ts=open_ts,
         close_ts=close_ts,
@@ -131,7 +144,7 @@ def lay_out(market: Market, costs: Costs, latency: Latency, maintenance: float, 
         gauss=gauss,
     )
     for array in tape:
-        array.flags.writeable = False
+        array.setflags(write=False)
     return Deck(
         symbols=market.symbols,
         period=market.period,
@@ -142,17 +155,33 @@ def lay_out(market: Market, costs: Costs, latency: Latency, maintenance: float, 
         day_rows=np.flatnonzero(day_end),
         decisions=decisions,
         places=tuple(places),
-        slots=int(max(1, live[decision].max(initial=1))),
+        slots=_most_in_flight(close_ts, arrive, decisions) if delayed else 1,
         calendar=trading_calendar(close_ts[decisions]),
         horizon=horizon,
         notes=tuple(notes),
     )
 
 
+def _union(clocks: list[I8]) -> I8:
+    """All times of increasing clocks, each once."""
+    first = clocks[0]
+    if all(len(clock) == len(first) and np.array_equal(clock, first) for clock in clocks[1:]):
+        return first
+    return np.unique(np.concatenate(clocks))
+
+
+def _most_in_flight(close_ts: I8, arrive: I8, decisions: I8) -> int:
+    """Rows that the slowest order of any decision waits: as many of its symbol can be on their way at once."""
+    live = np.searchsorted(close_ts, arrive[decisions], side="right") - decisions[:, None]
+    return int(max(1, live.max(initial=1)))
+
+
 def terms_of(tape: Tape, contracts: npt.NDArray[np.void], horizon: float) -> npt.NDArray[np.void]:
     """(T, A) TERMS: arrival, slide and impact of an order decided on each row."""
     out = np.zeros(tape.open.shape, TERMS)
     out["arrive"] = tape.arrive
+    if not (tape.arrive > tape.close_ts[:, None]).any() and not (contracts["temporary"] + contracts["permanent"]).any():
+        return out
     rows = len(tape.open_ts)
     live = np.minimum(np.searchsorted(tape.close_ts, tape.arrive, side="right"), rows - 1)
     delay = np.maximum(tape.arrive - tape.open_ts[live], 0)
@@ -237,10 +266,11 @@ def _place_marks(
         bars = len(one.bars)
         if covered < bars:
             notes.append(f"{one.symbol}: no mark price for {bars - covered} of {bars} bars; their own prices stand in")
-    last = pd.Series(marks["close"][:, a]).ffill().to_numpy()
     absent = np.isnan(marks["close"][:, a])
-    for name in PRICES:
-        marks[name][absent, a] = last[absent]
+    if absent.any():
+        last = pd.Series(marks["close"][:, a]).ffill().to_numpy()
+        for name in PRICES:
+            marks[name][absent, a] = last[absent]
     return notes
 
 
@@ -256,6 +286,9 @@ def _place_impact(sigma: F8, volume: F8, a: int, one: Instrument, rows: I8, hori
             notes.append(f"{one.symbol}: no volume in units, so market impact is off; give adv to have it")
     elif costs.impact:
         notes.append(f"{one.symbol}: the first 2 bars have no trailing volatility, so an order there has no impact")
+    if len(rows) == len(sigma):
+        sigma[:, a], volume[:, a] = deviation, traded
+        return notes
     place = np.searchsorted(rows, np.arange(len(sigma)), side="right") - 1
     known = place >= 0
     sigma[known, a] = deviation[place[known]]

@@ -31,7 +31,8 @@ def fold_memory(folder: Path, resume: bool) -> Memory:
         if not resume or not path.exists():
             return None
         try:
-            with np.load(path, allow_pickle=False) as kept:
+            # Opened here, as np.load leaves a damaged file open.
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
                 values = {name: kept[name] for name in FIELDS}
         except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
             return None  # not whole: the fold is computed again

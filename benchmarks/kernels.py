@@ -1,0 +1,219 @@
+"""The bar kernel on one thread, beside a fee-only floor on the same intents and beside vectorbt on the same orders.
+
+    python benchmarks/kernels.py
+
+Answers are checked before anything is timed.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import numba
+import numpy as np
+import pandas as pd
+
+sys.path.insert(0, str(Path(__file__).parent))
+from machine import best, describe, peak_mib, row
+
+import wfbt
+from wfbt.data.market import HOUR
+from wfbt.engine.backtest import replay_ledger, rules_of
+from wfbt.engine.intents import Lowering
+from wfbt.engine.sweep import replay_lanes
+from wfbt.engine.tape import lay_out
+from wfbt.kernels.abi import ACCOUNT, FILL, INTENT, LANE, PAYMENT, TALLY, Rules, record_of
+from wfbt.kernels.bars import replay
+
+
+def market(rows: int, seed: int = 0) -> wfbt.Market:
+    """A mean-reverting market of hourly bars that no account outgrows."""
+    from scipy.signal import lfilter
+
+    rng = np.random.default_rng(seed)
+    close = 100 * np.exp(lfilter([1.0], [1.0, -0.9995], rng.normal(0, 0.004, rows)))
+    opens = np.r_[100.0, close[:-1]]
+    bars = wfbt.Bars(
+        symbol="X",
+        period=HOUR,
+        open_ts=np.arange(rows) * HOUR,
+        open=opens,
+        high=np.maximum(opens, close) * (1 + np.abs(rng.normal(0, 0.002, rows))),
+        low=np.minimum(opens, close) * (1 - np.abs(rng.normal(0, 0.002, rows))),
+        close=close,
+        volume=np.full(rows, 4e6),
+    )
+    funding = wfbt.Funding(
+        ts=np.arange(8, rows, 8) * HOUR,
+        rate=np.full(len(range(8, rows, 8)), 1e-6),
+        mark=np.full(len(range(8, rows, 8)), np.nan),
+    )
+    return wfbt.Market(instruments=(wfbt.Instrument(bars=bars, funding=funding),), digest="")
+
+
+COSTS = wfbt.Costs(maker_bps=0.02, taker_bps=0.05, half_spread_bps=0.01)
+LATENCY = wfbt.Latency.uniform(1e8, 5e8, adverse=0.0)
+ACCOUNT_ = wfbt.Account(cash=1e5, leverage=3)
+LIMITS = wfbt.Limits(max_daily_loss=0.5, max_drawdown=0.95, losses=1000, cool_down=HOUR, max_leverage=3)
+SIZING = wfbt.Sizing(max_position=1.0)
+
+
+def intents(rows: int, share: float, seed: int, brackets: bool) -> np.ndarray:
+    """New targets on a random `share` of rows, with stops and take-profits or without."""
+    rng = np.random.default_rng(seed)
+    at = np.flatnonzero(rng.random(rows) < share)
+    out = np.zeros(len(at), INTENT)
+    out["row"], out["size"] = at, rng.uniform(-0.3, 0.3, len(at))
+    for name, distance in (("stop", 2.0), ("take", 3.0), ("trail", np.nan)):
+        out[name] = distance if brackets else np.nan
+    return out
+
+
+@numba.njit
+def floor_kernel(opens, close, target, cash, fee, equity):
+    """All that is left when only fees are charged: the least work that replays these targets."""
+    position, acted, fills = 0.0, 0.0, 0
+    equity[0] = cash
+    for t in range(1, len(opens)):
+        wanted = target[t - 1]
+        if wanted == wanted and wanted != acted:
+            acted = wanted
+            qty = wanted * equity[t - 1] / close[t - 1] - position
+            cash -= qty * opens[t] + abs(qty) * opens[t] * fee
+            position += qty
+            fills += 1
+        equity[t] = cash + position * close[t]
+    return fills
+
+
+def kernel_seconds(deck, said, rules: Rules) -> tuple[float, np.void]:
+    """Least time of one full-ledger replay, the memory it writes included, and its tally."""
+    rows = len(deck.tape.open_ts)
+    lanes = np.zeros(1, LANE)
+    lanes["stop"], lanes["last"] = rows, len(said)
+    tally = np.zeros(1, TALLY)
+
+    def work() -> None:
+        tally[:] = np.zeros(1, TALLY)
+        columns = [np.zeros(rows) for _ in range(4)]
+        equity, cash, liquidation, shortfall = columns
+        replay(
+            deck.tape, deck.terms, deck.stamps, deck.contracts, deck.day_rows, said, lanes, record_of(rules), deck.slots,
+            np.zeros(2 * len(said) + 64, FILL), np.zeros(max(1, len(deck.stamps)), PAYMENT), equity, cash,
+            np.zeros((rows, 1)), liquidation, shortfall, np.full((1, len(deck.day_rows)), np.nan), tally,
+            np.zeros(1, ACCOUNT),
+        )  # fmt: skip
+
+    work()
+    return best(work), tally[0]
+
+
+def full_realism() -> None:
+    print("\nfull realism: brackets, latency, impact, funding, liquidation, breakers, cool-down, leverage (one thread)")
+    rows = 1_000_000
+    data = market(rows)
+    deck = lay_out(data, COSTS, LATENCY, 0.005, seed=1)
+    rules = rules_of(ACCOUNT_, COSTS, LATENCY, SIZING, wfbt.Exits(), LIMITS, deck.horizon)
+    bars = data.instruments[0].bars
+    for name, share, brackets, most in (
+        ("1 × 1 M, full ledger, no intent but the first", 0.0, False, 6.0),
+        ("1 × 1 M, full ledger, intents on 5% of bars", 0.05, True, 15.0),
+        ("1 × 1 M, full ledger, an intent every bar", 1.0, False, 50.0),
+    ):
+        said = intents(rows, share or 1.0, 1, brackets)
+        if not share:
+            said = said[:1]
+        ledger = replay_ledger(deck, said, rules)
+        ledger.reconcile()
+        seconds, tally = kernel_seconds(deck, said, rules)
+        assert tally["equity"] == ledger.equity[-1]
+        target = np.full(rows, np.nan)
+        target[said["row"]] = said["size"]
+        equity = np.empty(rows)
+        floor_kernel(bars.open, bars.close, target, 1e5, 5e-6, equity)
+        floor = best(lambda: floor_kernel(bars.open, bars.close, target, 1e5, 5e-6, np.empty(rows)))  # noqa: B023
+        nanos = seconds * 1e9 / rows
+        fills = tally["fills"] / rows
+        row(name, f"{nanos:.1f} ns/bar", f"<= {most:g}", nanos <= most)
+        row(
+            f"    fills per bar {fills:.3f}; ratio to the fee-only floor",
+            f"{seconds / floor:.1f} x",
+            "<= 10",
+            seconds / floor <= 10,
+        )
+    rows, lanes = 10_000, 1_000
+    deck = lay_out(market(rows), COSTS, LATENCY, 0.005, seed=1)
+    many = [intents(rows, 0.05, seed, True) for seed in range(lanes)]
+    whole = [(0, rows)] * lanes
+    done = replay_lanes(deck, many, whole, rules)
+    for lane in (0, 500, 999):
+        assert done.tallies["equity"][lane] == replay_ledger(deck, many[lane], rules).equity[-1]
+    seconds = best(lambda: replay_lanes(deck, many, whole, rules), 3)
+    nanos = seconds * 1e9 / rows / lanes
+    row("1000 × 10 k, metrics only, intents on 5% of bars", f"{nanos:.1f} ns/bar", "<= 8", nanos <= 8)
+    print(f"    fills per bar {done.tallies['fills'].sum() / rows / lanes:.3f}")
+
+
+def against_vectorbt() -> None:
+    print("\nwhole calls against vectorbt's from_signals, Numba engine, the same orders")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import vectorbt as vbt
+    costs = wfbt.Costs(taker_bps=5, maker_bps=5, half_spread_bps=2, impact=None)
+    account = wfbt.Account(cash=1e5, maintenance=0.0)
+    sizing = wfbt.Sizing(price="fill")
+    for rows, columns in ((1_000_000, 1), (10_000, 1_000)):
+        data = market(rows)
+        bars = data.instruments[0].bars
+        rng = np.random.default_rng(3)
+        held = np.repeat(rng.random((rows // 20, columns)) < 0.5, 20, axis=0).astype(float)
+        index = pd.to_datetime(bars.open_ts)
+        wanted = np.vstack([np.zeros((1, columns)), held[:-1]])
+        before = np.vstack([np.zeros((1, columns)), wanted[:-1]])
+        frame = {name: pd.Series(getattr(bars, name), index) for name in ("open", "close")}
+        entries = pd.DataFrame((wanted > 0) & (before == 0), index)
+        exits = pd.DataFrame((wanted == 0) & (before > 0), index)
+
+        def theirs():
+            return vbt.Portfolio.from_signals(
+                close=frame["close"], entries=entries, exits=exits, price=frame["open"], open=frame["open"],  # noqa: B023
+                size=np.inf, min_size=0.0, direction="longonly", fees=0.0005, slippage=0.0002, init_cash=1e5, freq="1h",
+                accumulate=False, engine="numba",
+            )  # fmt: skip
+
+        if columns == 1:
+
+            def ours():
+                return wfbt.backtest(data, held[:, 0], costs=costs, account=account, sizing=sizing)  # noqa: B023
+
+            count = len(ours().fills)
+        else:
+
+            def ours():
+                deck = lay_out(data, costs, wfbt.Latency.none(), 0.0, 0)  # noqa: B023
+                lowering = Lowering(data, deck, sizing, wfbt.Exits())  # noqa: B023
+                rules = rules_of(account, costs, wfbt.Latency.none(), sizing, wfbt.Exits(), wfbt.Limits(), deck.horizon)
+                from wfbt.policy.base import Columns
+
+                said = [lowering.lower({"X": Columns(target=held[:, lane])}) for lane in range(columns)]  # noqa: B023
+                return replay_lanes(deck, said, [(0, rows)] * columns, rules)  # noqa: B023
+
+            count = int(ours().tallies["fills"].sum())
+        peer = theirs()
+        assert len(peer.orders.records) == count, (len(peer.orders.records), count)
+        mine, other = best(ours, 3), best(theirs, 2)
+        row(
+            f"{columns} × {rows:,}: {count:,} equal orders", f"{other / mine:.1f} x faster", ">= 10", other / mine >= 10
+        )
+        print(f"    {mine * 1e9 / rows / columns:.1f} against {other * 1e9 / rows / columns:.1f} ns per bar and column")
+
+
+if __name__ == "__main__":
+    print(describe())
+    begun = time.perf_counter()
+    full_realism()
+    against_vectorbt()
+    print(f"\npeak memory {peak_mib():,.0f} MiB, {time.perf_counter() - begun:.0f} s in all")

@@ -1,0 +1,324 @@
+"""No decision, fill or row of a ledger depends on what happens after it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import wfbt
+from wfbt.config.values import Duration
+from wfbt.data.market import HOUR, Bars, Contract, Funding, Instrument, Market
+from wfbt.engine.backtest import replay_ledger, rules_of
+from wfbt.engine.intents import Lowering
+from wfbt.engine.tape import lay_out
+from wfbt.policy.base import NAMES, evaluate, load_rule
+from wfbt.policy.frames import market_frames
+from wfbt.policy.rules import BUILT_IN
+
+START = int(np.datetime64("2024-01-01", "ns").astype(np.int64))
+ROWS, PARTS = 480, 4
+FINE = slice(160, 330)  # rows that have execution bars
+TRAINED = 150  # rows the fitted rule learns from; its cuts come later
+CUTS = 20
+SYMBOLS = ("AAA", "BBB", "CCC")
+
+OWN = '''
+import numpy as np
+import pandas as pd
+
+
+def several(bars, n=12):
+    """Targets with brackets of their own, from several symbols at once."""
+    lead = bars["AAA"]["close"].pct_change(n)
+    out = {}
+    for symbol, frame in bars.items():
+        own = frame["close"].pct_change(n)
+        other = lead.reindex(frame.index)
+        target = np.where(own.isna() | other.isna(), np.nan, 0.4 * np.sign(own + 0.5 * other))
+        reach = (frame["high"] - frame["low"]).rolling(n).mean()
+        out[symbol] = pd.DataFrame({"target": target, "stop": 4 * reach, "trail": 6 * reach}, index=frame.index)
+    return out
+
+
+class Fitted:
+    def fit(self, bars, n=8):
+        self.n = n
+        self.spread = {symbol: frame["close"].pct_change(n).std() for symbol, frame in bars.items()}
+
+    def targets(self, bars):
+        moved = {symbol: frame["close"].pct_change(self.n) / self.spread[symbol] for symbol, frame in bars.items()}
+        return {symbol: (-0.3 * moved.clip(-1, 1)).round(1) for symbol, moved in moved.items()}
+
+
+def peeks(bars, n=1):
+    return {symbol: np.sign(frame["close"].shift(-n) - frame["close"]) / 3 for symbol, frame in bars.items()}
+
+
+def peeks_at_the_level(bars):
+    """Standardised over the whole span: a leak without a shift."""
+    return {symbol: ((f["close"] - f["close"].mean()) / f["close"].std()).round(1) / 10 for symbol, f in bars.items()}
+'''
+HONEST = {
+    **{name: {} for name in BUILT_IN},
+    "ema_rsi_adx": {"fast": 6, "slow": 18, "adx_min": 10.0},
+    "sma_cross": {"fast": 4, "slow": 16},
+    "breakout": {"entry": 16, "exit": 6},
+    "zscore": {"n": 18, "z": 1.2},
+    "momentum": {"n": 12},
+    "carry": {"n": 12, "above": 0.00005},
+    "random": {"hold": 5},
+    "own.py:several": {},
+    "own.py:Fitted": {},
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Path:
+    """One symbol as it happened, at the finest step, (ROWS, PARTS)."""
+
+    step: np.ndarray  # log return
+    up: np.ndarray  # wicks, ≥ 0
+    down: np.ndarray
+    volume: np.ndarray
+    premium: np.ndarray  # (ROWS,) of the mark
+    rate: np.ndarray  # (ROWS,) funding, used where a stamp falls
+    present: np.ndarray  # (ROWS,) bool
+
+    def until(self, row, other):
+        """This path up to and with `row`, another one from there on."""
+        fields = {}
+        for name in self.__dataclass_fields__:
+            mixed = getattr(self, name).copy()
+            mixed[row + 1 :] = getattr(other, name)[row + 1 :]
+            fields[name] = mixed
+        return Path(**fields)
+
+
+def draw(seed):
+    rng = np.random.default_rng(seed)
+    shape = (ROWS, PARTS)
+    present = rng.random(ROWS) > 0.02
+    present[:2] = True
+    return Path(
+        step=rng.normal(0, 0.006, shape) * (1 + 4 * (rng.random(shape) < 0.01)),
+        up=rng.exponential(0.002, shape),
+        down=rng.exponential(0.002, shape),
+        volume=rng.uniform(50, 500, shape),
+        premium=rng.normal(0, 0.0008, ROWS),
+        rate=rng.normal(0.0001, 0.0003, ROWS),
+        present=present,
+    )
+
+
+def instrument(symbol, path, level):
+    """Bars of an hour, execution bars of a quarter for a part, funding every eight hours, marks for two of three."""
+    close = level * np.exp(np.cumsum(path.step.ravel()))
+    opens = np.r_[level, close[:-1]]
+    fine = {
+        "open": opens,
+        "high": np.maximum(opens, close) * np.exp(path.up.ravel()),
+        "low": np.minimum(opens, close) * np.exp(-path.down.ravel()),
+        "close": close,
+        "volume": path.volume.ravel(),
+    }
+    parts = {name: column.reshape(ROWS, PARTS) for name, column in fine.items()}
+    coarse = {
+        "open": parts["open"][:, 0],
+        "high": parts["high"].max(axis=1),
+        "low": parts["low"].min(axis=1),
+        "close": parts["close"][:, -1],
+        "volume": parts["volume"].sum(axis=1),
+    }
+    open_ts = START + HOUR * np.arange(ROWS)
+    there = path.present & (np.arange(ROWS) >= (60 if symbol == "CCC" else 0))  # listed late
+    within = np.zeros(ROWS, bool)
+    within[FINE] = True
+    small = np.flatnonzero(np.repeat(within & there, PARTS))
+    # The premium at a bar's open is that of the close before it.
+    after, before = 1 - path.premium, 1 - np.r_[0.0, path.premium[:-1]]
+    mark = {"open": coarse["open"] * before, "close": coarse["close"] * after}
+    mark["high"] = np.maximum(coarse["high"] * after, np.maximum(mark["open"], mark["close"]))
+    mark["low"] = np.minimum(coarse["low"] * after, np.minimum(mark["open"], mark["close"]))
+    stamps = np.arange(8, ROWS, 8)
+    # A settlement at an open belongs to the past of that open: the row before has drawn it.
+    settled = mark["close"][stamps - 1]
+    known = np.where(stamps % 16 == 0, np.nan, settled)
+    return Instrument(
+        bars=Bars(symbol=symbol, period=HOUR, open_ts=open_ts[there], **{k: v[there] for k, v in coarse.items()}),
+        execution_bars=Bars(
+            symbol=symbol,
+            period=HOUR // PARTS,
+            open_ts=START + small * (HOUR // PARTS),
+            **{name: column[small] for name, column in fine.items()},
+        ),
+        mark=None
+        if symbol == "BBB"
+        else Bars(
+            symbol=symbol,
+            period=HOUR,
+            open_ts=open_ts[there],
+            **{k: v[there] for k, v in mark.items()},
+            volume=np.zeros(there.sum()),
+        ),
+        funding=Funding(ts=open_ts[stamps], rate=path.rate[stamps - 1], mark=known),
+        contract=Contract(tick=level * 1e-4, lot=0.001),
+    )
+
+
+def market_of(paths):
+    levels = (30_000.0, 2_000.0, 20.0)
+    return Market(
+        instruments=tuple(instrument(s, p, level) for s, p, level in zip(SYMBOLS, paths, levels, strict=True)),
+        digest="",
+    )
+
+
+PAST = tuple(draw(seed) for seed in (1, 2, 3))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    out = tmp_path_factory.mktemp("rules")
+    (out / "own.py").write_text(OWN)
+    return out
+
+
+SETTINGS = {
+    "costs": wfbt.Costs(taker_bps=5, half_spread_bps=1),
+    "latency": wfbt.Latency(
+        order=wfbt.Delay(model="lognormal", median=20e9, sigma=3.0), feed=wfbt.Delay(model="uniform", high=60e9)
+    ),
+    "account": wfbt.Account(cash=50_000.0, leverage=3),
+    "limits": wfbt.Limits(max_daily_loss=0.04, losses=3, cool_down=6 * HOUR, max_leverage=2),
+}
+WAYS = (
+    {"sizing": wfbt.Sizing(band=0.05), "exits": wfbt.Exits(stop_atr=2.0, take_atr=3.0)},
+    {"sizing": wfbt.Sizing(method="risk", risk=0.02, max_position=1.0), "exits": wfbt.Exits(stop_pct=0.02)},
+    {"sizing": wfbt.Sizing(method="volatility", goal=0.4), "exits": wfbt.Exits(trail_atr=3.0, stop_atr=6.0)},
+    {"sizing": wfbt.Sizing(price="fill"), "exits": wfbt.Exits(time=int(Duration.parse("20h")), stop_atr=4.0)},
+)
+
+
+def decide(rule, market, params):
+    """Columns of each symbol, and the times at which each row is decided."""
+    frames = market_frames(market)
+    train = market.instruments[0].bars.close_ts[:TRAINED] if rule.kind == "class" else None
+    return evaluate(rule, frames, params, train), {s: f.index.asi8 for s, f in frames.items()}
+
+
+def replayed(market, columns, way):
+    """What wfbt.backtest does with columns that a policy returned."""
+    deck = lay_out(market, SETTINGS["costs"], SETTINGS["latency"], SETTINGS["account"].maintenance, 4)
+    intents = Lowering(market, deck, way["sizing"], way["exits"]).lower(columns)
+    parts = (SETTINGS["account"], SETTINGS["costs"], SETTINGS["latency"], way["sizing"], way["exits"])
+    return replay_ledger(deck, intents, rules_of(*parts, SETTINGS["limits"], deck.horizon))
+
+
+def difference(told, told_other, ledger, ledger_other, now):
+    """The first thing known at `now` that differs between two runs; empty when nothing does."""
+    (columns, times), (columns_other, times_other) = told, told_other
+    for symbol in SYMBOLS:
+        past, past_other = times[symbol] <= now, times_other[symbol] <= now
+        if not np.array_equal(times[symbol][past], times_other[symbol][past_other]):
+            return f"{symbol}: bars"
+        for name in NAMES:
+            mine, its = getattr(columns[symbol], name), getattr(columns_other[symbol], name)
+            if (mine is None) != (its is None):
+                return f"{symbol}: {name}"
+            if mine is not None and mine[past].tobytes() != its[past_other].tobytes():
+                return f"{symbol}: {name}"
+    rows, rows_other = (int(np.searchsorted(one.ts, now, side="right")) for one in (ledger, ledger_other))
+    for name in ("ts", "equity", "cash", "position", "mark", "liquidation", "shortfall"):
+        if getattr(ledger, name)[:rows].tobytes() != getattr(ledger_other, name)[:rows_other].tobytes():
+            return name
+    # What happens at the close of a row is the next row's: it fills at an open nobody knew.
+    for name in ("fills", "payments"):
+        mine, its = getattr(ledger, name), getattr(ledger_other, name)
+        mine, its = mine[mine["ts"] < now], its[its["ts"] < now]
+        if len(mine) != len(its):
+            return name
+        for field in mine.dtype.names:
+            if not np.array_equal(mine[field], its[field], equal_nan=field == "arrival"):
+                return f"{name}.{field}"
+    return ""
+
+
+def cuts_of(ledger, rng):
+    """Rows to cut after: half of them anywhere, half while something is held."""
+    rows = np.arange(TRAINED, len(ledger.ts) - 20)
+    held = rows[(ledger.position[rows] != 0).any(axis=1)]
+    return np.concatenate([rng.choice(rows, CUTS // 2, replace=False), rng.choice(held, CUTS // 2, replace=False)])
+
+
+@pytest.mark.parametrize("number", range(len(HONEST)), ids=list(HONEST))
+def test_what_comes_after_changes_nothing_before(number, folder):
+    name, params = list(HONEST.items())[number]
+    way = WAYS[number % len(WAYS)]
+    rule = load_rule(name, folder)
+    market = market_of(PAST)
+    told = decide(rule, market, params)
+    ledger = replayed(market, told[0], way)
+    assert len(ledger.fills) > 2
+    rng = np.random.default_rng(number)
+    later = 0
+    for cut in cuts_of(ledger, rng):
+        now = int(ledger.ts[cut])
+        row = (now - START) // HOUR - 1
+        other = market_of([path.until(row, draw(int(rng.integers(2**32)))) for path in PAST])
+        told_other = decide(rule, other, params)
+        ledger_other = replayed(other, told_other[0], way)
+        assert difference(told, told_other, ledger, ledger_other, now) == "", f"cut at row {cut}"
+        later += ledger.equity[-1] != ledger_other.equity[-1]
+    assert later == CUTS  # the future did differ
+
+
+def test_there_are_200_cuts_and_every_built_in_rule_is_cut():
+    assert len(HONEST) * CUTS >= 200
+    assert set(BUILT_IN) < set(HONEST)
+
+
+def test_the_market_has_all_that_could_leak():
+    market = market_of(PAST)
+    deck = lay_out(market, SETTINGS["costs"], SETTINGS["latency"], 0.005, 4)
+    delay = deck.tape.arrive - deck.tape.close_ts[:, None]
+    assert len(deck.tape.open_ts) > len(deck.decisions)  # some rows are filled on execution bars
+    assert (delay < HOUR).any() and (delay > HOUR).any()
+    assert [one.mark is None for one in market.instruments] == [False, True, False]
+    assert len(deck.stamps) > 100
+    assert any(len(one.bars) < ROWS for one in market.instruments)
+
+
+@pytest.mark.parametrize("name", ["own.py:peeks", "own.py:peeks_at_the_level"])
+def test_a_rule_that_peeks_is_caught(name, folder):
+    rule = load_rule(name, folder)
+    market = market_of(PAST)
+    other = market_of([path.until(300, draw(77 + i)) for i, path in enumerate(PAST)])
+    told, told_other = decide(rule, market, {}), decide(rule, other, {})
+    ledgers = [replayed(m, t[0], WAYS[0]) for m, t in ((market, told), (other, told_other))]
+    assert difference(told, told_other, *ledgers, START + 301 * HOUR).endswith("target")
+
+
+def test_a_ledger_that_knew_one_bar_too_many_would_be_caught(folder):
+    """Pasts that part at row 300, whose ledgers are compared up to row 301."""
+    rule = load_rule("momentum", folder)
+    markets = [market_of(PAST), market_of([path.until(300, draw(77 + i)) for i, path in enumerate(PAST)])]
+    told = [decide(rule, market, {"n": 6}) for market in markets]
+    ledgers = [replayed(market, columns, WAYS[0]) for market, (columns, _) in zip(markets, told, strict=True)]
+    assert difference(told[0], told[0], *ledgers, START + 301 * HOUR) == ""
+    assert difference(told[0], told[0], *ledgers, START + 302 * HOUR) == "mark"
+
+
+def test_backtest_of_the_same_columns_gives_the_same_ledger(folder):
+    """What is proved here of the parts holds for the public function."""
+    market = market_of(PAST)
+    columns, _ = decide(load_rule("own.py:several", folder), market, {})
+    given = {
+        symbol: pd.DataFrame({name: getattr(c, name) for name in NAMES if getattr(c, name) is not None})
+        for symbol, c in columns.items()
+    }
+    ledger = wfbt.backtest(market, given, **SETTINGS, **WAYS[0], seed=4)
+    mine = replayed(market, columns, WAYS[0])
+    assert ledger.equity.tobytes() == mine.equity.tobytes()
+    assert len(ledger.fills) == len(mine.fills)
+    ledger.reconcile()
