@@ -101,8 +101,8 @@ def kernel_seconds(deck, said, rules: Rules) -> tuple[float, np.void]:
         columns = [np.zeros(rows) for _ in range(4)]
         equity, cash, liquidation, shortfall = columns
         replay(
-            deck.tape, deck.terms, deck.stamps, deck.contracts, deck.day_rows, said, lanes, record_of(rules), deck.slots,
-            np.zeros(2 * len(said) + 64, FILL), np.zeros(max(1, len(deck.stamps)), PAYMENT), equity, cash,
+            deck.tape, deck.terms, deck.stamps, deck.contracts, deck.day_rows, said, lanes, record_of(rules),
+            deck.slots, np.zeros(2 * len(said) + 64, FILL), np.zeros(max(1, len(deck.stamps)), PAYMENT), equity, cash,
             np.zeros((rows, 1)), liquidation, shortfall, np.full((1, len(deck.day_rows)), np.nan), tally,
             np.zeros(1, ACCOUNT),
         )  # fmt: skip
@@ -205,7 +205,7 @@ def against_vectorbt() -> None:
         peer = theirs()
         peer.value()
         assert len(peer.orders.records) == count, (len(peer.orders.records), count)
-        mine, other = best(ours, 3), best(lambda: theirs().value(), 2)  # noqa: B023
+        mine, other = best(ours, 3), best(lambda: theirs().value(), 2)
         row(
             f"{columns} × {rows:,}: {count:,} equal orders", f"{other / mine:.1f} x faster", ">= 10", other / mine >= 10
         )

@@ -12,6 +12,7 @@ from wfbt.data.market import HOUR, Bars, Contract, Funding, Instrument, Market
 from wfbt.engine.backtest import replay_ledger, rules_of
 from wfbt.engine.intents import Lowering
 from wfbt.engine.tape import lay_out
+from wfbt.kernels.abi import Reason
 from wfbt.policy.base import NAMES, evaluate, load_rule
 from wfbt.policy.frames import market_frames
 from wfbt.policy.rules import BUILT_IN
@@ -86,7 +87,7 @@ class Path:
     present: np.ndarray  # (ROWS,) bool
 
     def until(self, row, other):
-        """This path up to and with `row`, another one from there on."""
+        """This path up to and with `row`, another one from there on, whose first open is the last close."""
         fields = {}
         for name in self.__dataclass_fields__:
             mixed = getattr(self, name).copy()
@@ -184,11 +185,11 @@ def folder(tmp_path_factory):
     return out
 
 
+LATENCY = wfbt.Latency(
+    order=wfbt.Delay(model="lognormal", median=20e9, sigma=3.0), feed=wfbt.Delay(model="uniform", high=60e9)
+)
 SETTINGS = {
     "costs": wfbt.Costs(taker_bps=5, half_spread_bps=1),
-    "latency": wfbt.Latency(
-        order=wfbt.Delay(model="lognormal", median=20e9, sigma=3.0), feed=wfbt.Delay(model="uniform", high=60e9)
-    ),
     "account": wfbt.Account(cash=50_000.0, leverage=3),
     "limits": wfbt.Limits(max_daily_loss=0.04, losses=3, cool_down=6 * HOUR, max_leverage=2),
 }
@@ -200,48 +201,61 @@ WAYS = (
 )
 
 
-def decide(rule, market, params):
-    """Columns of each symbol, and the times at which each row is decided."""
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """All that becomes known in a run: what the rule and the kernel are given, what is decided, and what is done."""
+
+    frames: dict
+    columns: dict
+    deck: object
+    intents: np.ndarray
+    ledger: object
+
+
+def seen(rule, market, params, way, latency=LATENCY):
+    """What wfbt.backtest does with the columns that a policy returns, in parts."""
     frames = market_frames(market)
     train = market.instruments[0].bars.close_ts[:TRAINED] if rule.kind == "class" else None
-    return evaluate(rule, frames, params, train), {s: f.index.asi8 for s, f in frames.items()}
-
-
-def replayed(market, columns, way):
-    """What wfbt.backtest does with columns that a policy returned."""
-    deck = lay_out(market, SETTINGS["costs"], SETTINGS["latency"], SETTINGS["account"].maintenance, 4)
+    columns = evaluate(rule, frames, params, train)
+    deck = lay_out(market, SETTINGS["costs"], latency, SETTINGS["account"].maintenance, 4)
     intents = Lowering(market, deck, way["sizing"], way["exits"]).lower(columns)
-    parts = (SETTINGS["account"], SETTINGS["costs"], SETTINGS["latency"], way["sizing"], way["exits"])
-    return replay_ledger(deck, intents, rules_of(*parts, SETTINGS["limits"], deck.horizon))
+    parts = (SETTINGS["account"], SETTINGS["costs"], latency, way["sizing"], way["exits"])
+    ledger = replay_ledger(deck, intents, rules_of(*parts, SETTINGS["limits"], deck.horizon))
+    return Seen(frames=frames, columns=columns, deck=deck, intents=intents, ledger=ledger)
 
 
-def difference(told, told_other, ledger, ledger_other, now):
-    """The first thing known at `now` that differs between two runs; empty when nothing does."""
-    (columns, times), (columns_other, times_other) = told, told_other
+def known(one, now, filled):
+    """(name, values) of everything in a run that is known at `now`; fills and payments before `filled`."""
     for symbol in SYMBOLS:
-        past, past_other = times[symbol] <= now, times_other[symbol] <= now
-        if not np.array_equal(times[symbol][past], times_other[symbol][past_other]):
-            return f"{symbol}: bars"
+        past = one.frames[symbol].index.asi8 <= now
+        for name, column in one.frames[symbol].items():
+            yield f"{symbol}: bars.{name}", column.to_numpy()[past]
         for name in NAMES:
-            mine, its = getattr(columns[symbol], name), getattr(columns_other[symbol], name)
-            if (mine is None) != (its is None):
-                return f"{symbol}: {name}"
-            if mine is not None and mine[past].tobytes() != its[past_other].tobytes():
-                return f"{symbol}: {name}"
-    rows, rows_other = (int(np.searchsorted(one.ts, now, side="right")) for one in (ledger, ledger_other))
+            if (column := getattr(one.columns[symbol], name)) is not None:
+                yield f"{symbol}: {name}", column[past]
+    rows = int(np.searchsorted(one.deck.tape.close_ts, now, side="right"))
+    for name, column in one.deck.tape._asdict().items():
+        if name != "day_end":  # says when the next bar comes, so that the last of a day is known
+            yield f"tape.{name}", column[:rows]
+    yield from records("intents", one.intents[one.intents["row"] < rows])
+    yield from records("stamps", one.deck.stamps[one.deck.stamps["ts"] < now])
+    bars = int(np.searchsorted(one.ledger.ts, now, side="right"))
     for name in ("ts", "equity", "cash", "position", "mark", "liquidation", "shortfall"):
-        if getattr(ledger, name)[:rows].tobytes() != getattr(ledger_other, name)[:rows_other].tobytes():
-            return name
-    # What happens at the close of a row is the next row's: it fills at an open nobody knew.
+        yield name, getattr(one.ledger, name)[:bars]
     for name in ("fills", "payments"):
-        mine, its = getattr(ledger, name), getattr(ledger_other, name)
-        mine, its = mine[mine["ts"] < now], its[its["ts"] < now]
-        if len(mine) != len(its):
-            return name
-        for field in mine.dtype.names:
-            if not np.array_equal(mine[field], its[field], equal_nan=field == "arrival"):
-                return f"{name}.{field}"
-    return ""
+        happened = getattr(one.ledger, name)
+        yield from records(name, happened[happened["ts"] < filled])
+
+
+def records(name, given):
+    # Field by field: what pads a record is nobody's number.
+    return ((f"{name}.{field}", given[field]) for field in given.dtype.names)
+
+
+def differences(one, other, now, filled=None):
+    """Names of what is known at `now` and differs in any bit."""
+    pairs = zip(known(one, now, filled or now), known(other, now, filled or now), strict=True)
+    return [name for (name, mine), (same, its) in pairs if name != same or mine.tobytes() != its.tobytes()]
 
 
 def cuts_of(ledger, rng):
@@ -251,25 +265,23 @@ def cuts_of(ledger, rng):
     return np.concatenate([rng.choice(rows, CUTS // 2, replace=False), rng.choice(held, CUTS // 2, replace=False)])
 
 
+def altered(row, seed):
+    """The market of one past whose bars after `row` are others."""
+    return market_of([path.until(row, draw(seed + number)) for number, path in enumerate(PAST)])
+
+
 @pytest.mark.parametrize("number", range(len(HONEST)), ids=list(HONEST))
 def test_what_comes_after_changes_nothing_before(number, folder):
     name, params = list(HONEST.items())[number]
-    way = WAYS[number % len(WAYS)]
-    rule = load_rule(name, folder)
-    market = market_of(PAST)
-    told = decide(rule, market, params)
-    ledger = replayed(market, told[0], way)
-    assert len(ledger.fills) > 2
-    rng = np.random.default_rng(number)
+    way, rule = WAYS[number % len(WAYS)], load_rule(name, folder)
+    one = seen(rule, market_of(PAST), params, way)
+    assert len(one.ledger.fills) > 2
     later = 0
-    for cut in cuts_of(ledger, rng):
-        now = int(ledger.ts[cut])
-        row = (now - START) // HOUR - 1
-        other = market_of([path.until(row, draw(int(rng.integers(2**32)))) for path in PAST])
-        told_other = decide(rule, other, params)
-        ledger_other = replayed(other, told_other[0], way)
-        assert difference(told, told_other, ledger, ledger_other, now) == "", f"cut at row {cut}"
-        later += ledger.equity[-1] != ledger_other.equity[-1]
+    for cut in cuts_of(one.ledger, np.random.default_rng(number)):
+        now = int(one.ledger.ts[cut])
+        other = seen(rule, altered((now - START) // HOUR - 1, 1000 * int(cut)), params, way)
+        assert differences(one, other, now) == [], f"cut at row {cut}"
+        later += one.ledger.equity[-1] != other.ledger.equity[-1]
     assert later == CUTS  # the future did differ
 
 
@@ -278,12 +290,30 @@ def test_there_are_200_cuts_and_every_built_in_rule_is_cut():
     assert set(BUILT_IN) < set(HONEST)
 
 
+@pytest.mark.parametrize("name", ["sma_cross", "random", "own.py:several"])
+def test_an_order_filled_at_the_next_open_knows_nothing_of_the_next_bar_but_its_open(name, folder):
+    """Without latency: its quantity, price, fee, spread and impact are bit-equal whatever the bar then does."""
+    way, rule = WAYS[0], load_rule(name, folder)
+    one = seen(rule, market_of(PAST), HONEST[name], way, wfbt.Latency.none())
+    fills = one.ledger.fills[one.ledger.fills["reason"] == Reason.TARGET]
+    opens = np.intersect1d(fills["ts"], one.ledger.ts[TRAINED:-20])
+    assert len(opens) >= 10
+    for now in np.random.default_rng(5).choice(opens, 10, replace=False).tolist():
+        row = (now - START) // HOUR - 1
+        others = [path.until(row, draw(row + number)) for number, path in enumerate(PAST)]
+        for path, other in zip(PAST, others, strict=True):
+            other.present[row + 1] = path.present[row + 1]
+        other = seen(rule, market_of(others), HONEST[name], way, wfbt.Latency.none())
+        assert differences(one, other, now, filled=now + 1) == []
+
+
 def test_the_market_has_all_that_could_leak():
     market = market_of(PAST)
-    deck = lay_out(market, SETTINGS["costs"], SETTINGS["latency"], 0.005, 4)
+    deck = lay_out(market, SETTINGS["costs"], LATENCY, 0.005, 4)
     delay = deck.tape.arrive - deck.tape.close_ts[:, None]
     assert len(deck.tape.open_ts) > len(deck.decisions)  # some rows are filled on execution bars
-    assert (delay < HOUR).any() and (delay > HOUR).any()
+    assert (delay < HOUR).any()
+    assert (delay > HOUR).any()
     assert [one.mark is None for one in market.instruments] == [False, True, False]
     assert len(deck.stamps) > 100
     assert any(len(one.bars) < ROWS for one in market.instruments)
@@ -292,33 +322,30 @@ def test_the_market_has_all_that_could_leak():
 @pytest.mark.parametrize("name", ["own.py:peeks", "own.py:peeks_at_the_level"])
 def test_a_rule_that_peeks_is_caught(name, folder):
     rule = load_rule(name, folder)
-    market = market_of(PAST)
-    other = market_of([path.until(300, draw(77 + i)) for i, path in enumerate(PAST)])
-    told, told_other = decide(rule, market, {}), decide(rule, other, {})
-    ledgers = [replayed(m, t[0], WAYS[0]) for m, t in ((market, told), (other, told_other))]
-    assert difference(told, told_other, *ledgers, START + 301 * HOUR).endswith("target")
+    one, other = (seen(rule, market, {}, WAYS[0]) for market in (market_of(PAST), altered(300, 77)))
+    assert {f"{symbol}: target" for symbol in SYMBOLS} & set(differences(one, other, START + 301 * HOUR))
 
 
-def test_a_ledger_that_knew_one_bar_too_many_would_be_caught(folder):
-    """Pasts that part at row 300, whose ledgers are compared up to row 301."""
+def test_the_comparison_sees_one_bar_too_many(folder):
+    """Pasts that part after a row are the same at its close, and are not at the close of the next."""
     rule = load_rule("momentum", folder)
-    markets = [market_of(PAST), market_of([path.until(300, draw(77 + i)) for i, path in enumerate(PAST)])]
-    told = [decide(rule, market, {"n": 6}) for market in markets]
-    ledgers = [replayed(market, columns, WAYS[0]) for market, (columns, _) in zip(markets, told, strict=True)]
-    assert difference(told[0], told[0], *ledgers, START + 301 * HOUR) == ""
-    assert difference(told[0], told[0], *ledgers, START + 302 * HOUR) == "mark"
+    one = seen(rule, market_of(PAST), {"n": 6}, WAYS[0])
+    held = np.flatnonzero((one.ledger.position != 0).all(axis=1))
+    now = int(one.ledger.ts[held[len(held) // 2]])
+    other = seen(rule, altered((now - START) // HOUR - 1, 77), {"n": 6}, WAYS[0])
+    assert differences(one, other, now) == []
+    assert {"AAA: bars.close", "tape.close", "tape.sigma", "equity", "mark"} <= set(differences(one, other, now + HOUR))
 
 
 def test_backtest_of_the_same_columns_gives_the_same_ledger(folder):
     """What is proved here of the parts holds for the public function."""
     market = market_of(PAST)
-    columns, _ = decide(load_rule("own.py:several", folder), market, {})
+    one = seen(load_rule("own.py:several", folder), market, {}, WAYS[0])
     given = {
         symbol: pd.DataFrame({name: getattr(c, name) for name in NAMES if getattr(c, name) is not None})
-        for symbol, c in columns.items()
+        for symbol, c in one.columns.items()
     }
-    ledger = wfbt.backtest(market, given, **SETTINGS, **WAYS[0], seed=4)
-    mine = replayed(market, columns, WAYS[0])
-    assert ledger.equity.tobytes() == mine.equity.tobytes()
-    assert len(ledger.fills) == len(mine.fills)
+    ledger = wfbt.backtest(market, given, latency=LATENCY, **SETTINGS, **WAYS[0], seed=4)
+    assert ledger.equity.tobytes() == one.ledger.equity.tobytes()
+    assert len(ledger.fills) == len(one.ledger.fills)
     ledger.reconcile()

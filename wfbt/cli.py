@@ -201,14 +201,15 @@ def check_data(path: str, everything: bool, as_json: bool) -> int:
 
 @data.command()
 @click.argument("path")
+@click.option("--all", "everything", is_flag=True, help="List every gap.")
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
-def info(path: str, as_json: bool) -> None:
-    """Say what the Parquet files at PATH hold: kind, symbols, rows, span, period, digest."""
+def info(path: str, everything: bool, as_json: bool) -> None:
+    """Say what the Parquet files at PATH hold: kind, rows, span, period, gaps, digest."""
     from wfbt.data.inspect import info as look
     from wfbt.data.inspect import render_info
 
     found = look(path)
-    click.echo(json.dumps(found, default=str) if as_json else render_info(found))
+    click.echo(json.dumps(found, default=str) if as_json else render_info(found, all=everything))
 
 
 @main.group()
