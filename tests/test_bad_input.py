@@ -1,6 +1,8 @@
+# ruff: noqa: E501 (a line of the table is a line that a user reads)
 """Whatever is wrong with what a user gives: one clear line, the right exit code, nothing left behind."""
 
 import re
+import shutil
 import subprocess
 import sys
 
@@ -157,96 +159,313 @@ def funding_nan(folder):
 
 
 AAA = {"bars": "bars.parquet"}
-S, B = "<here>/small.yaml", "<here>/bars.parquet"
 
 # What is broken, the exit code, and the line that has to be said.
 TABLE = {
     # Config
-    "no strategy file": (absent, CONFIG, ""),
-    "a strategy that is not YAML": (text("name: [small"), CONFIG, ""),
-    "a strategy that is not text": (text(b"\xff\xfe\x00PAR1"), CONFIG, ""),
-    "an empty strategy": (text(""), CONFIG, ""),
-    "a strategy that is a list": (text("- name: small"), CONFIG, ""),
-    "an unknown section": (config(cots={"taker_bps": 5}), CONFIG, ""),
-    "an unknown key": (config(costs={"taker_bsp": 5}), CONFIG, ""),
-    "an unknown key of a symbol": (config(data={"symbols": {"AAA": AAA | {"fundin": "x"}}}), CONFIG, ""),
-    "a missing section": (config(policy=None), CONFIG, ""),
-    "the wrong type": (config(account={"cash": "much"}), CONFIG, ""),
-    "a number as text": (config(costs={"taker_bps": "5"}), CONFIG, ""),
-    "a negative spread": (config(costs={"half_spread_bps": -1}), CONFIG, ""),
-    "a leverage of zero": (config(account={"leverage": 0}), CONFIG, ""),
-    "a fraction above one": (config(limits={"max_drawdown": 1.5}), CONFIG, ""),
+    "no strategy file": (absent, CONFIG, "ConfigError: <here>/small.yaml: no such file"),
+    "a strategy that is not YAML": (
+        text("name: [small"),
+        CONFIG,
+        "ConfigError: <here>/small.yaml: is not valid YAML at line 1, column 13: expected ',' or ']', but got '<stream end>'",
+    ),
+    "a strategy that is not text": (
+        text(b"\xff\xfe\x00PAR1"),
+        CONFIG,
+        "ConfigError: <here>/small.yaml: must be UTF-8 text, line 1 is not",
+    ),
+    "an empty strategy": (
+        text(""),
+        CONFIG,
+        "ConfigError: <here>/small.yaml: must be a mapping of keys to values, is empty",
+    ),
+    "a strategy that is a list": (
+        text("- name: small"),
+        CONFIG,
+        "ConfigError: <here>/small.yaml: must be a mapping of keys to values, is a list",
+    ),
+    "an unknown section": (
+        config(cots={"taker_bps": 5}),
+        CONFIG,
+        "ConfigError: <here>/small.yaml: unknown key cots; did you mean costs? (line 63)",
+    ),
+    "an unknown key": (
+        config(costs={"taker_bsp": 5}),
+        CONFIG,
+        "ConfigError: <here>/small.yaml: unknown key costs.taker_bsp; did you mean taker_bps? (line 64)",
+    ),
+    "an unknown key of a symbol": (
+        config(data={"symbols": {"AAA": AAA | {"fundin": "x"}}}),
+        CONFIG,
+        "ConfigError: <here>/small.yaml: unknown key data.symbols.AAA.fundin; did you mean funding? (line 10)",
+    ),
+    "a missing section": (config(policy=None), CONFIG, "ConfigError: <here>/small.yaml: policy is required"),
+    "the wrong type": (
+        config(account={"cash": "much"}),
+        CONFIG,
+        'ConfigError: <here>/small.yaml: account.cash must be a number, was the text "much" (line 20)',
+    ),
+    "a number as text": (
+        config(costs={"taker_bps": "5"}),
+        CONFIG,
+        'ConfigError: <here>/small.yaml: costs.taker_bps must be a number, was the text "5"; write it without quotes (line 64)',
+    ),
+    "a negative spread": (
+        config(costs={"half_spread_bps": -1}),
+        CONFIG,
+        "ConfigError: <here>/small.yaml: costs.half_spread_bps must be >= 0, was -1 (line 64)",
+    ),
+    "a leverage of zero": (
+        config(account={"leverage": 0}),
+        CONFIG,
+        "ConfigError: <here>/small.yaml: account.leverage must be > 0, was 0 (line 21)",
+    ),
+    "a fraction above one": (
+        config(limits={"max_drawdown": 1.5}),
+        CONFIG,
+        "ConfigError: <here>/small.yaml: limits.max_drawdown must be <= 1 (a fraction: 0.05 means 5%), was 1.5 (line 51)",
+    ),
     "a low above its high": (
         config(latency={"order": {"model": "uniform", "low": "500ms", "high": "100ms"}}),
         CONFIG,
-        "",
+        'ConfigError: <here>/small.yaml: latency.order.high must be >= low (500ms), was "100ms" (line 27)',
     ),
-    "a date that is none": (config(data={"start": "2024-02-30"}), CONFIG, ""),
-    "an end before the start": (config(data={"end": "2023-12-01"}), CONFIG, ""),
-    "more folds than bars": (config(folds={"count": 2000}), CONFIG, ""),
-    "no fold at all": (config(folds={"count": 0}), CONFIG, ""),
-    "training as long as the data": (config(folds={"train": "120d"}), CONFIG, ""),
-    "test windows that do not fit": (config(folds={"test": "30d", "count": 3}), CONFIG, ""),
-    "an embargo longer than training": (config(folds={"embargo": "60d"}), CONFIG, ""),
-    "a scheme of another version": (config(folds={"scheme": "cpcv"}), CONFIG, ""),
-    "a rule that does not exist": (config(policy={"rule": "sma_cros"}), CONFIG, ""),
-    "an unknown parameter": (config(policy={"search": {"fats": [4, 8]}}), CONFIG, ""),
-    "a parameter of the wrong type": (config(policy={"search": {"fast": [4.5]}}), CONFIG, ""),
-    "a search without any valid candidate": (config(policy={"search": {"fast": [50], "slow": [20]}}), CONFIG, ""),
+    "a date that is none": (
+        config(data={"start": "2024-02-30"}),
+        CONFIG,
+        'ConfigError: <here>/small.yaml: data.start must be a date and time that exist, was "2024-02-30" (line 5)',
+    ),
+    "an end before the start": (
+        config(data={"end": "2023-12-01"}),
+        CONFIG,
+        'ConfigError: <here>/small.yaml: data.end must be after start (2024-01-01), was "2023-12-01" (line 6)',
+    ),
+    "more folds than bars": (
+        config(folds={"count": 2000}),
+        CONFIG,
+        "ConfigError: small: folds: fold 4 of 2000 would test no bar at all; ask for fewer folds (1440 bars are left to test on)",
+    ),
+    "no fold at all": (
+        config(folds={"count": 0}),
+        CONFIG,
+        "ConfigError: <here>/small.yaml: folds.count must be >= 1, was 0 (line 56)",
+    ),
+    "training as long as the data": (
+        config(folds={"train": "120d"}),
+        CONFIG,
+        'ConfigError: <here>/small.yaml: folds.train must be shorter than the data (120d from data.start to data.end), was "120d" (line 57)',
+    ),
+    "test windows that do not fit": (
+        config(folds={"test": "30d", "count": 3}),
+        CONFIG,
+        'ConfigError: <here>/small.yaml: folds.test must leave room for 3 test windows after folds.train within the data (120d), was "30d" (line 59)',
+    ),
+    "an embargo longer than training": (
+        config(folds={"embargo": "60d"}),
+        CONFIG,
+        'ConfigError: <here>/small.yaml: folds.embargo and folds.purge together must be shorter than folds.train (60d), was "60d" (line 58)',
+    ),
+    "a scheme of another version": (
+        config(folds={"scheme": "cpcv"}),
+        CONFIG,
+        "ConfigError: <here>/small.yaml: folds.scheme: cpcv is not supported in this version: folds are rolling or anchored (line 59)",
+    ),
+    "a rule that does not exist": (
+        config(policy={"rule": "sma_cros"}),
+        CONFIG,
+        "PolicyError: sma_cros is no built-in rule, did you mean sma_cross?; there are ema_rsi_adx, sma_cross, breakout, zscore, momentum, carry, buy_hold, random, and your own as file.py:attr",
+    ),
+    "an unknown parameter": (
+        config(policy={"search": {"fats": [4, 8]}}),
+        CONFIG,
+        "ConfigError: policy.params.fats is not a parameter of sma_cross, did you mean fast?; it takes fast, slow, short",
+    ),
+    "a parameter of the wrong type": (
+        config(policy={"search": {"fast": [4.5]}}),
+        CONFIG,
+        "ConfigError: policy.params.fast of sma_cross must be a whole number, was 4.5",
+    ),
+    "a search without any valid candidate": (
+        config(policy={"search": {"fast": [50], "slow": [20]}}),
+        CONFIG,
+        "ConfigError: policy.search: the rule refuses all 1 candidates; search other values",
+    ),
     "risk sizing without a stop": (
         config(sizing={"method": "risk"}, exits={"stop_atr": None, "take_atr": None}),
         CONFIG,
-        "",
+        "PolicyError: AAA: sizing.method risk needs a stop: let the rule return one, or set exits.stop_atr or stop_pct",
     ),
     # A user's own rule
-    "a rule file that is not there": (config(policy={"rule": "none.py:rule", "search": {}}), CONFIG, ""),
-    "a rule that is not in its file": (rule("rases"), CONFIG, ""),
-    "a rule that raises": (rule("raises"), CONFIG, ""),
-    "a rule of the wrong length": (rule("too_short"), CONFIG, ""),
-    "a rule that returns inf": (rule("infinite"), CONFIG, ""),
-    "a rule that returns text": (rule("says_text"), CONFIG, ""),
-    "a rule that returns nothing": (rule("says_nothing"), CONFIG, ""),
-    "a rule that ends the program": (rule("leaves"), CONFIG, ""),
-    "a rule that fails in its third fold": (rule("FailsLate"), CONFIG, ""),
+    "a rule file that is not there": (
+        config(policy={"rule": "none.py:rule", "search": {}}),
+        CONFIG,
+        "PolicyError: none.py:rule: no file <here>/none.py; the path is relative to the strategy file",
+    ),
+    "a rule that is not in its file": (
+        rule("rases"),
+        CONFIG,
+        "PolicyError: rules.py:rases: there is no rases in rules.py, did you mean raises?; it has raises, too_short, infinite, says_text, says_nothing, leaves, FailsLate",
+    ),
+    "a rule that raises": (rule("raises"), CONFIG, "PolicyError: rules.py:raises: rules.py:6: KeyError: 'vwap'"),
+    "a rule of the wrong length": (
+        rule("too_short"),
+        CONFIG,
+        "PolicyError: rules.py:too_short: AAA: returned 2879 rows for 2880 bars; return one per bar, NaN where there is no opinion (after dropna, reindex to bars.index)",
+    ),
+    "a rule that returns inf": (
+        rule("infinite"),
+        CONFIG,
+        "PolicyError: rules.py:infinite: AAA: target is inf at row 0 (2024-01-01 01:00:00Z) and 2879 rows more; use NaN where there is no value; look for a division by zero",
+    ),
+    "a rule that returns text": (
+        rule("says_text"),
+        CONFIG,
+        "PolicyError: rules.py:says_text: AAA: returned a str; return a Series or array of targets, or a DataFrame of target, limit, stop, take, trail, expire",
+    ),
+    "a rule that returns nothing": (
+        rule("says_nothing"),
+        CONFIG,
+        "PolicyError: rules.py:says_nothing: AAA: returned nothing; return a Series or array of targets, or a DataFrame of target, limit, stop, take, trail, expire",
+    ),
+    "a rule that ends the program": (
+        rule("leaves"),
+        CONFIG,
+        "PolicyError: rules.py:leaves: rules.py:26: SystemExit: 0",
+    ),
     # Parquet
-    "a data file that is not there": (config(data={"symbols": {"AAA": {"bars": "none.parquet"}}}), DATA, ""),
-    "a truncated file": (raw(lambda data: data[: len(data) // 2]), DATA, ""),
-    "a file without its last bytes": (raw(lambda data: data[:-9]), DATA, ""),
-    "a file damaged inside": (raw(lambda data: data[:400] + bytes(4000) + data[4400:]), DATA, ""),
-    "an empty file": (raw(lambda data: b""), DATA, ""),
-    "a file that is not Parquet": (raw(lambda data: b"ts,open,high,low,close,volume\n" * 99), DATA, ""),
-    "a table without rows": (whole_table(lambda whole: whole.slice(0, 0)), DATA, ""),
-    "a table of one row": (whole_table(lambda whole: whole.slice(0, 1)), DATA, ""),
-    "a missing column": (whole_table(lambda whole: whole.drop_columns(["close"])), DATA, ""),
-    "a renamed column": (whole_table(lambda whole: whole.rename_columns(["time", *whole.column_names[1:]])), DATA, ""),
+    "a data file that is not there": (
+        config(data={"symbols": {"AAA": {"bars": "none.parquet"}}}),
+        DATA,
+        "DataError: AAA: <here>/none.parquet: no Parquet file found; give a file, a folder, a glob or an s3:// address",
+    ),
+    "a truncated file": (
+        raw(lambda data: data[: len(data) // 2]),
+        DATA,
+        "DataError: AAA: <here>/bars.parquet: not a readable Parquet file (why); download it again, then run wfbt data check <here>/bars.parquet",
+    ),
+    "a file without its last bytes": (
+        raw(lambda data: data[:-9]),
+        DATA,
+        "DataError: AAA: <here>/bars.parquet: not a readable Parquet file (why); download it again, then run wfbt data check <here>/bars.parquet",
+    ),
+    "an empty file": (
+        raw(lambda data: b""),
+        DATA,
+        "DataError: AAA: <here>/bars.parquet: not a readable Parquet file (why); download it again, then run wfbt data check <here>/bars.parquet",
+    ),
+    "a file that is not Parquet": (
+        raw(lambda data: b"ts,open,high,low,close,volume\n" * 99),
+        DATA,
+        "DataError: AAA: <here>/bars.parquet: not a readable Parquet file (why); download it again, then run wfbt data check <here>/bars.parquet",
+    ),
+    "a table without rows": (
+        whole_table(lambda whole: whole.slice(0, 0)),
+        DATA,
+        "DataError: AAA: <here>/bars.parquet: the file holds no rows; remove it or download it again",
+    ),
+    "a table of one row": (
+        whole_table(lambda whole: whole.slice(0, 1)),
+        DATA,
+        "DataError: AAA: <here>/bars.parquet: one bar is no series; see: wfbt data info <here>/bars.parquet",
+    ),
+    "a missing column": (
+        whole_table(lambda whole: whole.drop_columns(["close"])),
+        DATA,
+        "DataError: AAA: <here>/bars.parquet: column close is missing; needs ts, open, high, low, close, volume, found ts, open, high, low, volume; run wfbt data info <here>/bars.parquet",
+    ),
+    "a renamed column": (
+        whole_table(lambda whole: whole.rename_columns(["time", *whole.column_names[1:]])),
+        DATA,
+        "DataError: AAA: <here>/bars.parquet: column ts is missing; needs ts, open, high, low, close, volume, found time, open, high, low, close, volume; run wfbt data info <here>/bars.parquet",
+    ),
     "a column of text": (
         whole_table(lambda whole: whole.set_column(4, "close", whole["close"].cast(pa.string()))),
         DATA,
-        "",
+        "DataError: AAA: <here>/bars.parquet: column close must hold numbers, was string; convert it to float64",
     ),
-    "times without a zone": (whole_table(no_zone), DATA, ""),
-    "zones that differ from file to file": (two_zones, DATA, ""),
-    "a NaN": (column("close", np.nan), DATA, ""),
-    "an infinite price": (column("high", np.inf), DATA, ""),
-    "a price of zero": (column("low", 0.0), DATA, ""),
-    "a high below its low": (column("high", lambda bars: bars["low"][1000] * 0.9), DATA, ""),
-    "a negative volume": (column("volume", -1.0), DATA, ""),
-    "rows out of order": (times(swapped), DATA, ""),
-    "a repeated row": (times(moved(1000, 999)), DATA, ""),
+    "times without a zone": (
+        whole_table(no_zone),
+        DATA,
+        "DataError: AAA: <here>/bars.parquet: ts has no time zone (timestamp[us]); say which one it is in by writing timestamp[us, UTC]",
+    ),
+    "zones that differ from file to file": (
+        two_zones,
+        DATA,
+        "DataError: AAA: <here>/many: mixed timezones: ts is in Asia/Tokyo, UTC; write all files in one zone",
+    ),
+    "a NaN": (
+        column("close", np.nan),
+        DATA,
+        "DataError: AAA: nan at row 1000 (2024-02-11 16:00:00Z): not a number: close nan; see: wfbt data check <here>/bars.parquet",
+    ),
+    "an infinite price": (
+        column("high", np.inf),
+        DATA,
+        "DataError: AAA: nan at row 1000 (2024-02-11 16:00:00Z): not a number: high inf; see: wfbt data check <here>/bars.parquet",
+    ),
+    "a price of zero": (
+        column("low", 0.0),
+        DATA,
+        "DataError: AAA: non_positive at row 1000 (2024-02-11 16:00:00Z): prices must be > 0: low 0; see: wfbt data check <here>/bars.parquet",
+    ),
+    "a high below its low": (
+        column("high", lambda bars: bars["low"][1000] * 0.9),
+        DATA,
+        "DataError: AAA: ohlc at row 1000 (2024-02-11 16:00:00Z): needs low <= open, close <= high: open 136.0474106, high 121.4004816, low 134.889424, close 134.9316139; see: wfbt data check <here>/bars.parquet",
+    ),
+    "a negative volume": (
+        column("volume", -1.0),
+        DATA,
+        "DataError: AAA: negative_volume at row 1000 (2024-02-11 16:00:00Z): volume must be >= 0, was -1; see: wfbt data check <here>/bars.parquet",
+    ),
+    "rows out of order": (
+        times(swapped),
+        DATA,
+        "DataError: AAA: disorder at row 1000 (2024-02-11 17:00:00Z): out of time order; see: wfbt data check <here>/bars.parquet",
+    ),
+    "a repeated row": (
+        times(moved(1000, 999)),
+        DATA,
+        "DataError: AAA: duplicates at row 1000 (2024-02-11 15:00:00Z): repeats row 999 with other values; see: wfbt data check <here>/bars.parquet",
+    ),
     "bars from the future": (
         lambda folder: (
             times(lambda ts: ts + 60 * 365 * 24 * HOUR)(folder),
             write_strategy(folder, data={"start": "2024-01-01", "end": "2090-01-01"}),
         ),
         DATA,
-        "",
+        "DataError: AAA: future at row 0 (2083-12-17 00:00:00Z): later than now (now); see: wfbt data check <here>/bars.parquet",
     ),
-    "a span without data": (config(data={"start": "2019-01-01", "end": "2019-12-01"}), DATA, ""),
-    "too many missing bars": (times(lambda ts: np.delete(ts, np.s_[300:2400:3])), DATA, ""),
-    "a rate of NaN": (funding_nan, DATA, ""),
-    "a mark of zero at a settlement": (zero_mark, DATA, ""),
-    "funding that is bars": (config(data={"symbols": {"AAA": AAA | {"funding": "bars.parquet"}}}), DATA, ""),
-    "bars that are funding": (config(data={"symbols": {"AAA": {"bars": "funding.parquet"}}}), DATA, ""),
+    "a span without data": (
+        config(data={"start": "2019-01-01", "end": "2019-12-01"}),
+        DATA,
+        "DataError: AAA: <here>/bars.parquet: no rows at or after 2019-01-01 00:00:00Z and before 2019-12-01 00:00:00Z; run wfbt data info <here>/bars.parquet to see what it covers",
+    ),
+    "too many missing bars": (
+        times(lambda ts: np.delete(ts, np.s_[300:2400:3])),
+        DATA,
+        "DataError: AAA: missing at row 300 (2024-01-13 13:00:00Z): 24.3% missing (700 of 2,880 bars of its own weekly pattern), allowed 5.0%; the widest hole, 1 bars, ends here; see: wfbt data check <here>/bars.parquet",
+    ),
+    "a rate of NaN": (
+        funding_nan,
+        DATA,
+        "DataError: AAA: nan at row 11 (2024-01-04 16:00:00Z): rate is not a number; see: wfbt data check <here>/funding.parquet",
+    ),
+    "a mark of zero at a settlement": (
+        zero_mark,
+        DATA,
+        "DataError: AAA: non_positive at row 7 (2024-01-03 08:00:00Z): mark_price must be > 0 or empty, was 0; see: wfbt data check <here>/funding.parquet",
+    ),
+    "funding that is bars": (
+        config(data={"symbols": {"AAA": AAA | {"funding": "bars.parquet"}}}),
+        DATA,
+        "DataError: AAA: <here>/bars.parquet: column rate is missing; needs ts, rate, found ts, open, high, low, close, volume; run wfbt data info <here>/bars.parquet",
+    ),
+    "bars that are funding": (
+        config(data={"symbols": {"AAA": {"bars": "funding.parquet"}}}),
+        DATA,
+        "DataError: AAA: <here>/funding.parquet: column open is missing; needs ts, open, high, low, close, volume, found ts, rate, mark_price; run wfbt data info <here>/funding.parquet",
+    ),
 }
 
 
@@ -263,7 +482,11 @@ def leftovers(folder):
 
 
 def said(stderr, folder):
-    return stderr.replace(str(folder), "<here>")
+    text = stderr.replace(str(folder), "<here>")
+    text = re.sub(
+        r"not a readable Parquet file \(.*\);", "not a readable Parquet file (why);", text
+    )  # in Arrow's words
+    return re.sub(r"later than now \(.*\);", "later than now (now);", text)
 
 
 @pytest.mark.parametrize("name", TABLE)
@@ -276,3 +499,86 @@ def test_bad_input_ends_in_one_line_and_leaves_nothing(name, folder):
     assert told.stdout == ""
     assert told.exit_code == code
     assert leftovers(folder) == []
+
+
+def test_a_file_damaged_inside_is_refused_in_one_line(folder):
+    """What the decoder says depends on where it stumbles."""
+    path = folder / "bars.parquet"
+    whole = path.read_bytes()
+    rng = np.random.default_rng(3)
+    refused = 0
+    for begin in rng.integers(4, len(whole) - 4, 30).tolist():
+        path.write_bytes(whole[:begin] + rng.bytes(64) + whole[begin + 64 :])
+        told = CliRunner().invoke(
+            cli.main, ["run", str(folder / "small.yaml"), "--out", str(folder / "out"), "--no-report", "--quiet"]
+        )
+        assert told.exit_code in (0, DATA), told.stderr
+        if told.exit_code:
+            refused += 1
+            assert re.fullmatch(r"DataError: AAA.*\n", told.stderr)
+        else:  # what was hit decides nothing, such as the writer's name
+            shutil.rmtree(folder / "out")
+        assert leftovers(folder) == []
+    assert refused > 20
+
+
+@pytest.mark.parametrize(
+    ("spoil", "code", "first"),
+    [
+        (config(costs={"taker_bsp": 5}), CONFIG, "ConfigError: "),
+        (raw(lambda data: data[:-9]), DATA, "DataError: "),
+        (rule("raises"), CONFIG, "PolicyError: "),
+    ],
+    ids=["config", "data", "rule"],
+)
+@pytest.mark.parametrize("mode", [[], ["--json"]], ids=["plain", "json"])
+def test_a_real_process_says_it_in_one_line_too(folder, spoil, code, first, mode):
+    """Without --quiet what it was doing stands before; with --json nothing but the mistake is said at all."""
+    spoil(folder)
+    command = [sys.executable, "-c", "from wfbt.cli import main; main()", "run", str(folder / "small.yaml")]
+    told = subprocess.run([*command, "--out", str(folder / "out"), *mode], capture_output=True, text=True)
+    lines = [line for line in told.stderr.splitlines() if not line.startswith("[")]
+    assert (told.returncode, told.stdout, len(lines)) == (code, "", 1)
+    assert lines[0].startswith(first)
+    assert not mode or told.stderr.count("\n") == 1
+    assert leftovers(folder) == []
+
+
+def test_many_mistakes_are_five_lines_at_most(folder):
+    write_strategy(folder, costs={f"wrong_{i}": i for i in range(20)}, account={"cash": -1, "leverage": "x"})
+    told = CliRunner().invoke(cli.main, ["run", str(folder / "small.yaml"), "--out", str(folder / "out"), "--quiet"])
+    assert told.exit_code == CONFIG
+    assert 2 <= told.stderr.count("\n") <= 5
+    assert "more mistakes" in told.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("out", ["taken", "taken/deeper"])
+def test_an_out_that_is_a_file_is_the_users_mistake(folder, out):
+    (folder / "taken").write_text("mine")
+    words = ["run", str(folder / "small.yaml"), "--out", str(folder / out), "--no-report", "--quiet"]
+    told = CliRunner().invoke(cli.main, words)
+    assert told.exit_code == CONFIG
+    assert re.fullmatch(
+        r"ConfigError: --out .*taken.*: cannot be written to \(.*\); name another folder\n", told.stderr
+    )
+    assert (folder / "taken").read_text() == "mine"
+
+
+def test_a_rule_that_fails_in_a_later_fold_leaves_no_partial_folder(folder):
+    """Mended, the rule is another one and so another run: what was kept could never be resumed."""
+    rule("FailsLate")(folder)
+    words = ["run", str(folder / "small.yaml"), "--out", str(folder / "out"), "--no-report", "--quiet"]
+    told = CliRunner().invoke(cli.main, words)
+    assert told.exit_code == CONFIG
+    assert told.stderr.startswith("PolicyError: rules.py:FailsLate: rules.py:")
+    assert leftovers(folder) == []
+
+
+def test_a_mistake_does_not_touch_a_run_that_is_there(folder):
+    words = ["run", str(folder / "small.yaml"), "--out", str(folder / "out"), "--no-report", "--quiet"]
+    assert CliRunner().invoke(cli.main, words).exit_code == 0
+    (before,) = leftovers(folder)
+    raw(lambda data: data[:-9])(folder)
+    assert CliRunner().invoke(cli.main, words).exit_code == DATA
+    assert leftovers(folder) == [before]
+    assert (folder / "out" / before / "result.json").is_file()

@@ -65,6 +65,6 @@ def test_without_impact_only_ratios_matter(seed, scale):
 @given(seed=st.integers(0, 10_000))
 def test_a_free_market_conserves_money(seed):
     ledger = wfbt.backtest(market(seed), targets(seed), costs=wfbt.Costs.none())
-    moved = np.diff(ledger.mark[:, 0], prepend=ledger.mark[0, 0]) * np.r_[0.0, ledger.position[:-1, 0]]
+    moved = np.diff(ledger.mark[:, 0], prepend=ledger.mark[0, 0]) * ledger.position[:, 0]
     # Fills at the open, which is the close before: nothing is won or lost by trading.
     assert_allclose(ledger.equity, ledger.opening_cash + np.cumsum(moved), rtol=1e-10)

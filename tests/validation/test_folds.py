@@ -1,5 +1,7 @@
 """Folds: what is tested lies after what is learnt from, and nothing is tested twice."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -45,7 +47,7 @@ def test_tests_tile_what_follows_train_and_never_touch_it(n, count, train, purge
     assert len(folds) == count
     assert folds[0].test[0].start == train
     assert folds[-1].test[0].stop == n
-    for fold, following in zip(folds[:-1], folds[1:], strict=True):
+    for fold, following in itertools.pairwise(folds):
         assert fold.test[0].stop == following.test[0].start
     for fold in folds:
         assert fold.test[0].start - fold.train[0].stop == purge + embargo
