@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from click.testing import CliRunner
 
-from tests.data.parquet import START, bars_table, funding_table, stamps, write
+from tests.data.parquet import START, bars_table, funding_table, write
 from tests.runs import hours, write_strategy, write_study
 from wfbt import cli
 from wfbt.data.market import HOUR
@@ -243,7 +243,7 @@ TABLE = {
     "more folds than bars": (
         config(folds={"count": 2000}),
         CONFIG,
-        "ConfigError: small: folds: fold 4 of 2000 would test no bar at all; ask for fewer folds (1440 bars are left to test on)",
+        "ConfigError: <here>/small.yaml: folds: fold 4 of 2000 would test no bar at all; ask for fewer folds (1440 bars are left to test on)",
     ),
     "no fold at all": (
         config(folds={"count": 0}),
@@ -273,64 +273,68 @@ TABLE = {
     "a rule that does not exist": (
         config(policy={"rule": "sma_cros"}),
         CONFIG,
-        "PolicyError: sma_cros is no built-in rule, did you mean sma_cross?; there are ema_rsi_adx, sma_cross, breakout, zscore, momentum, carry, buy_hold, random, and your own as file.py:attr",
+        "PolicyError: <here>/small.yaml: sma_cros is no built-in rule, did you mean sma_cross?; there are ema_rsi_adx, sma_cross, breakout, zscore, momentum, carry, buy_hold, random, and your own as file.py:attr",
     ),
     "an unknown parameter": (
         config(policy={"search": {"fats": [4, 8]}}),
         CONFIG,
-        "ConfigError: policy.params.fats is not a parameter of sma_cross, did you mean fast?; it takes fast, slow, short",
+        "ConfigError: <here>/small.yaml: policy.params.fats is not a parameter of sma_cross, did you mean fast?; it takes fast, slow, short",
     ),
     "a parameter of the wrong type": (
         config(policy={"search": {"fast": [4.5]}}),
         CONFIG,
-        "ConfigError: policy.params.fast of sma_cross must be a whole number, was 4.5",
+        "ConfigError: <here>/small.yaml: policy.params.fast of sma_cross must be a whole number, was 4.5",
     ),
     "a search without any valid candidate": (
         config(policy={"search": {"fast": [50], "slow": [20]}}),
         CONFIG,
-        "ConfigError: policy.search: the rule refuses all 1 candidates; search other values",
+        "ConfigError: <here>/small.yaml: policy.search: the rule refuses all 1 candidates; search other values",
     ),
     "risk sizing without a stop": (
         config(sizing={"method": "risk"}, exits={"stop_atr": None, "take_atr": None}),
         CONFIG,
-        "PolicyError: AAA: sizing.method risk needs a stop: let the rule return one, or set exits.stop_atr or stop_pct",
+        "PolicyError: <here>/small.yaml: AAA: sizing.method risk needs a stop: let the rule return one, or set exits.stop_atr or stop_pct",
     ),
     # A user's own rule
     "a rule file that is not there": (
         config(policy={"rule": "none.py:rule", "search": {}}),
         CONFIG,
-        "PolicyError: none.py:rule: no file <here>/none.py; the path is relative to the strategy file",
+        "PolicyError: <here>/small.yaml: none.py:rule: no file <here>/none.py; the path is relative to the strategy file",
     ),
     "a rule that is not in its file": (
         rule("rases"),
         CONFIG,
-        "PolicyError: rules.py:rases: there is no rases in rules.py, did you mean raises?; it has raises, too_short, infinite, says_text, says_nothing, leaves, FailsLate",
+        "PolicyError: <here>/small.yaml: rules.py:rases: there is no rases in rules.py, did you mean raises?; it has raises, too_short, infinite, says_text, says_nothing, leaves, FailsLate",
     ),
-    "a rule that raises": (rule("raises"), CONFIG, "PolicyError: rules.py:raises: rules.py:6: KeyError: 'vwap'"),
+    "a rule that raises": (
+        rule("raises"),
+        CONFIG,
+        "PolicyError: <here>/small.yaml: rules.py:raises: rules.py:6: KeyError: 'vwap'",
+    ),
     "a rule of the wrong length": (
         rule("too_short"),
         CONFIG,
-        "PolicyError: rules.py:too_short: AAA: returned 2879 rows for 2880 bars; return one per bar, NaN where there is no opinion (after dropna, reindex to bars.index)",
+        "PolicyError: <here>/small.yaml: rules.py:too_short: AAA: returned 2879 rows for 2880 bars; return one per bar, NaN where there is no opinion (after dropna, reindex to bars.index)",
     ),
     "a rule that returns inf": (
         rule("infinite"),
         CONFIG,
-        "PolicyError: rules.py:infinite: AAA: target is inf at row 0 (2024-01-01 01:00:00Z) and 2879 rows more; use NaN where there is no value; look for a division by zero",
+        "PolicyError: <here>/small.yaml: rules.py:infinite: AAA: target is inf at row 0 (2024-01-01 01:00:00Z) and 2879 rows more; use NaN where there is no value; look for a division by zero",
     ),
     "a rule that returns text": (
         rule("says_text"),
         CONFIG,
-        "PolicyError: rules.py:says_text: AAA: returned a str; return a Series or array of targets, or a DataFrame of target, limit, stop, take, trail, expire",
+        "PolicyError: <here>/small.yaml: rules.py:says_text: AAA: returned a str; return a Series or array of targets, or a DataFrame of target, limit, stop, take, trail, expire",
     ),
     "a rule that returns nothing": (
         rule("says_nothing"),
         CONFIG,
-        "PolicyError: rules.py:says_nothing: AAA: returned nothing; return a Series or array of targets, or a DataFrame of target, limit, stop, take, trail, expire",
+        "PolicyError: <here>/small.yaml: rules.py:says_nothing: AAA: returned nothing; return a Series or array of targets, or a DataFrame of target, limit, stop, take, trail, expire",
     ),
     "a rule that ends the program": (
         rule("leaves"),
         CONFIG,
-        "PolicyError: rules.py:leaves: rules.py:26: SystemExit: 0",
+        "PolicyError: <here>/small.yaml: rules.py:leaves: rules.py:26: SystemExit: 0",
     ),
     # Parquet
     "a data file that is not there": (
@@ -570,7 +574,7 @@ def test_a_rule_that_fails_in_a_later_fold_leaves_no_partial_folder(folder):
     words = ["run", str(folder / "small.yaml"), "--out", str(folder / "out"), "--no-report", "--quiet"]
     told = CliRunner().invoke(cli.main, words)
     assert told.exit_code == CONFIG
-    assert told.stderr.startswith("PolicyError: rules.py:FailsLate: rules.py:")
+    assert told.stderr.startswith(f"PolicyError: {folder}/small.yaml: rules.py:FailsLate: rules.py:")
     assert leftovers(folder) == []
 
 

@@ -127,6 +127,14 @@ def test_json_of_a_real_process_is_one_object_too(study, tmp_path):
     assert told.stderr == ""
 
 
+def test_a_rule_that_prints_does_not_spoil_the_json(study, tmp_path):
+    (study.parent / "chatty.py").write_text("def rule(bars):\n    print('hello')\n    return bars['close'] * 0 + 1\n")
+    chatty = write_strategy(study.parent, "chatty.yaml", policy={"rule": "chatty.py:rule", "search": {}})
+    told = call("run", chatty, "--out", tmp_path, "--no-report", "--json")
+    assert json.loads(told.stdout)["name"] == "small"
+    assert "hello" in told.stderr
+
+
 def test_quiet_prints_the_folder_alone(study, tmp_path):
     told = call("run", study, "--out", tmp_path, "--no-report", "--quiet")
     (folder,) = tmp_path.iterdir()

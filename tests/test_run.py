@@ -489,3 +489,15 @@ def test_two_processes_cannot_write_one_run(study, done, tmp_path):
         with pytest.raises(wfbt.WfbtError, match="another process is writing this very run"):
             again(study, tmp_path)
     assert numbers(again(study, tmp_path).folder) == numbers(done.folder)
+
+
+def test_a_tearsheet_process_ends_with_the_run_that_started_it(tmp_path):
+    """Or it would write into the folder of the run that takes over."""
+    days = pd.date_range("2024-01-01", periods=90).strftime("%Y-%m-%d").tolist()
+    returns = np.random.default_rng(1).normal(0, 0.01, 90).tolist()
+    sheet = {"path": str(tmp_path / "sheet.html"), "title": "orphan", "periods_per_year": 365, "days": days}
+    process = subprocess.Popen([sys.executable, "-m", "wfbt.report.sheets"], stdin=subprocess.PIPE, text=True)
+    process.stdin.write(json.dumps([sheet | {"strategy": returns, "benchmark": returns}] * 50) + "\n")
+    process.stdin.close()
+    assert process.wait(60) == 1
+    assert len(list(tmp_path.iterdir())) <= 1  # killed in its first sheet, if it had begun

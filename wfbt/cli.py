@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,8 @@ def run(
 
     silent = quiet or as_json
     try:
-        with _Progress(silent) as progress:
+        # A rule may print: what it says is no part of our answer.
+        with _Progress(silent) as progress, redirect_stdout(sys.stderr):
             result = walk(
                 strategy,
                 folds=folds,

@@ -6,7 +6,8 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from wfbt.engine.costs import Costs, Impact
 from wfbt.engine.intents import Lowering
 from wfbt.engine.latency import Delay, Latency
 from wfbt.engine.tape import Deck, lay_out
-from wfbt.errors import ConfigError, PolicyError
+from wfbt.errors import ConfigError, PolicyError, WfbtError
 from wfbt.files import sync_folder
 from wfbt.kernels.abi import Rules
 from wfbt.ledger.ledger import Ledger
@@ -102,10 +103,11 @@ def run(
     begun = time.monotonic()
     config = load_strategy(strategy, overrides=overrides, folds=folds, scheme=scheme, seed=seed)
     jobs = jobs or cores()
-    progress("reading the market", 0, 0)
-    market = _market(config)
-    rule = load_rule(_rule_name(config), config.base)
-    study, plan = _study(config, market, rule, jobs)
+    with _naming(strategy):
+        rule = load_rule(_rule_name(config), config.base)
+        progress("reading the market", 0, 0)
+        market = _market(config)
+        study, plan = _study(config, market, rule, jobs)
     identity = {
         "config": _identity(config),
         "data": market.digest,
@@ -116,52 +118,83 @@ def run(
     run_id = provenance.run_id(identity)
     final = Path(out or "reports") / f"{config.name}-{run_id}"
     partial = final.with_name(final.name + ".partial")
-    with only_one(final.with_name(f".{final.name}.lock")):
-        memory = fold_memory(partial / ".trials", resume)
-        total, loaded = len(plan), time.monotonic()
-
-        def step(fold: int, tried: int) -> None:
-            progress(f"fold {fold + 1} of {total}: {tried} candidates", fold + 1, total)
-
-        walk = walk_forward(study, plan, memory, step)
+    with only_one(final.with_name(f".{final.name}.lock")), _naming(strategy), _cleared_when_refused(partial):
+        loaded = time.monotonic()
+        walk = walk_forward(
+            study,
+            plan,
+            fold_memory(partial / ".trials", resume),
+            lambda fold, tried: progress(f"fold {fold + 1} of {len(plan)}: {tried} candidates", fold + 1, len(plan)),
+        )
         benchmark = _buy_and_hold(study, config, plan)
         for ledger in (walk.ledger, benchmark, *(one.in_sample for one in walk.folds)):
             ledger.reconcile()
         replayed = time.monotonic()
         result = result_dict(run_id, config, market, study, walk, benchmark)
-        manifest = {
-            "run_id": run_id,
-            "name": config.name,
-            "command": list(command),
-            "seed": config.seed,
-            "config_sha256": provenance.sha256(json.dumps(identity["config"], sort_keys=True).encode()),
-            "data_sha256": market.digest,
-            "source_sha256": identity["source"],
-            "rule": {"name": rule.name, "sha256": rule.source_sha256},
-            "versions": identity["versions"],
-            "machine": provenance.machine(),
-            "notes": result["notes"],
-        }
         for leftover in partial.iterdir():
             if leftover.name != ".trials":
                 shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
         _write_tables(partial, walk, benchmark, study)
         write_text(partial / "config.resolved.yaml", dump_yaml(_from_folder(config, final)))
-        write_json(partial / "manifest.json", manifest)
+        write_json(partial / "manifest.json", _manifest(config, rule, market, identity, run_id, result, command))
         if report:
             _write_report(partial, config, result, walk, benchmark, jobs, progress)
         done = time.monotonic()
-        timing = {
+        result["timing"] = {
             "load_s": round(loaded - begun, 3),
             "walk_forward_s": round(replayed - loaded, 3),
             "report_s": round(done - replayed, 3),
             "total_s": round(done - begun, 3),
         }
-        result["timing"] = timing
         write_json(partial / "result.json", result)
         shutil.rmtree(partial / ".trials")
         _publish(partial, final)
     return RunResult(run_id=run_id, folder=final, config=config, walk=walk, benchmark=benchmark, _result=result)
+
+
+@contextmanager
+def _naming(strategy: str | os.PathLike[str]) -> Iterator[None]:
+    """Put the strategy file's name before what is wrong with it."""
+    try:
+        yield
+    except (ConfigError, PolicyError) as error:
+        text, name = str(error), os.fspath(strategy)
+        raise (error if text.startswith(name) else type(error)(f"{name}: {text}")) from error
+
+
+@contextmanager
+def _cleared_when_refused(partial: Path) -> Iterator[None]:
+    """Leave no folder behind a run that was refused: mended, it will have another id and could never resume it."""
+    try:
+        yield
+    except WfbtError:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+def _manifest(
+    config: schema.Strategy,
+    rule: Rule,
+    market: Market,
+    identity: Mapping[str, Any],
+    run_id: str,
+    result: Mapping[str, Any],
+    command: Sequence[str],
+) -> dict[str, Any]:
+    """What it takes to know that two runs are the same, and to run this one again."""
+    return {
+        "run_id": run_id,
+        "name": config.name,
+        "command": list(command),
+        "seed": config.seed,
+        "config_sha256": provenance.sha256(json.dumps(identity["config"], sort_keys=True).encode()),
+        "data_sha256": market.digest,
+        "source_sha256": identity["source"],
+        "rule": {"name": rule.name, "sha256": rule.source_sha256},
+        "versions": identity["versions"],
+        "machine": provenance.machine(),
+        "notes": result["notes"],
+    }
 
 
 def _publish(partial: Path, final: Path) -> None:
@@ -175,7 +208,6 @@ def _publish(partial: Path, final: Path) -> None:
     sync_folder(final.parent)
     if old.exists():
         shutil.rmtree(old)
-    final.with_name(f".{final.name}.lock").unlink(missing_ok=True)
 
 
 FILES = ("bars", "funding", "mark", "execution_bars")
@@ -345,19 +377,16 @@ def _plan(config: schema.Strategy, deck: Deck) -> list[Fold]:
     close = deck.close_ts
     auto = "auto"
     purge = 0 if config.folds.purge == auto else int(config.folds.purge)
-    try:
-        return over_time(
-            close - deck.period,
-            int(close[-1]),
-            config.folds.count,
-            int(config.folds.train),
-            None if config.folds.test == auto else int(config.folds.test),
-            purge,
-            int(config.folds.embargo),
-            scheme=config.folds.scheme,
-        )
-    except ConfigError as error:
-        raise ConfigError(f"{config.name}: {error}") from error
+    return over_time(
+        close - deck.period,
+        int(close[-1]),
+        config.folds.count,
+        int(config.folds.train),
+        None if config.folds.test == auto else int(config.folds.test),
+        purge,
+        int(config.folds.embargo),
+        scheme=config.folds.scheme,
+    )
 
 
 def _buy_and_hold(study: Study, config: schema.Strategy, plan: Sequence[Fold]) -> Ledger:
@@ -427,18 +456,3 @@ def _write_report(
 def _same_rows(benchmark: Ledger, part: Ledger) -> Ledger:
     """The rows of the benchmark that a part of the stitched account covers."""
     return benchmark.slice(int(part.ts[0]) - 1, int(part.ts[-1]))
-
-
-def read_result(folder: Path) -> dict[str, Any]:
-    """result.json of a run folder."""
-    path = folder / "result.json"
-    try:
-        loaded = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path}: {error}") from error
-    if not isinstance(loaded, dict):
-        raise ConfigError(f"{path}: must be a JSON object")
-    return loaded
-
-
-__all__ = ["PolicyError", "RunResult", "read_result", "run"]
