@@ -5,9 +5,9 @@ import pytest
 from tests.ledger.accounts import HOUR, MONDAY, Book, random_ledger
 from tests.markets import random_case
 from tests.naive import metrics as naive
+from tests.replaying import kernel
 from wfbt.errors import LedgerError
-from wfbt.kernels.abi import FILL, LANE, PAYMENT, TALLY, Reason
-from wfbt.kernels.bars import replay
+from wfbt.kernels.abi import Reason
 from wfbt.kernels.trips import assign_trips
 from wfbt.ledger.ledger import Ledger
 
@@ -213,32 +213,23 @@ def test_a_compiled_walk_is_the_interpreted_one():
 
 def replayed(case):
     """Ledger and tally of the bar kernel."""
-    rows, assets = case.tape.open.shape
-    lanes, tally = np.zeros(1, LANE), np.zeros(1, TALLY)
-    lanes["stop"], lanes["last"] = rows, len(case.intents)
-    equity, cash, liquidation, shortfall = np.zeros((4, rows))
-    position, daily = np.zeros((rows, assets)), np.zeros((1, rows))
-    fills, payments = np.zeros(assets * (rows + 5) * 20, FILL), np.zeros(len(case.stamps) + 1, PAYMENT)
-    replay(
-        case.tape, case.stamps, case.assets, np.arange(rows), case.intents, lanes, case.rules, rows + 1, fills,
-        payments, equity, cash, position, liquidation, shortfall, daily, tally,
-    )  # fmt: skip
+    done, assets = kernel(case), case.tape.open.shape[1]
     ledger = Ledger(
         symbols=tuple("ABCD"[:assets]),
         ts=case.tape.close_ts,
-        equity=equity,
-        cash=cash,
-        position=position,
+        equity=done.equity,
+        cash=done.cash,
+        position=done.position,
         mark=case.tape.mark_close,
-        fills=fills[: tally["fills"][0]],
-        payments=payments[: tally["payments"][0]],
-        liquidation=liquidation,
-        shortfall=shortfall,
+        fills=done.fills,
+        payments=done.payments,
+        liquidation=done.liquidation,
+        shortfall=done.shortfall,
         multiplier=case.assets["multiplier"],
         inverse=bool(case.assets["inverse"][0]),
         opening_cash=case.rules.cash,
     )
-    return ledger, tally[0]
+    return ledger, done.tally
 
 
 def test_a_replay_reconciles_and_its_round_trips_are_those_the_kernel_counted():
