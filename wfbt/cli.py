@@ -190,15 +190,18 @@ def check_data(path: str, everything: bool, as_json: bool) -> int:
     """Report what is wrong or odd in the Parquet files at PATH (file, folder or glob).  Exit 5 on errors."""
     from dataclasses import asdict
 
-    from wfbt.data.inspect import check, render_findings
+    from wfbt.data.inspect import check, render_findings, series
     from wfbt.errors import DataError
 
-    findings = check(path)
+    parts = series(path)
+    found = {part: check(part) for part in parts}
     if as_json:
-        click.echo(json.dumps([asdict(f) for f in findings]))
+        click.echo(json.dumps([{"path": part, **asdict(f)} for part in parts for f in found[part]]))
     else:
-        click.echo(render_findings(findings, all=everything))
-    return DataError.exit_code if any(f.severity == "error" for f in findings) else 0
+        for part in parts:
+            title = f"{part}: " if len(parts) > 1 else ""
+            click.echo(title + render_findings(found[part], all=everything))
+    return DataError.exit_code if any(f.severity == "error" for part in parts for f in found[part]) else 0
 
 
 @data.command()
@@ -208,10 +211,16 @@ def check_data(path: str, everything: bool, as_json: bool) -> int:
 def info(path: str, everything: bool, as_json: bool) -> None:
     """Say what the Parquet files at PATH hold: kind, rows, span, period, gaps, digest."""
     from wfbt.data.inspect import info as look
-    from wfbt.data.inspect import render_info
+    from wfbt.data.inspect import render_info, series
 
-    found = look(path)
-    click.echo(json.dumps(found, default=str) if as_json else render_info(found, all=everything))
+    found = [look(part) for part in series(path)]
+    if as_json:
+        click.echo(json.dumps(found if len(found) > 1 else found[0], default=str))
+        return
+    for number, one in enumerate(found):
+        click.echo(
+            ("\n" if number else "") + (f"{one['path']}\n" if len(found) > 1 else "") + render_info(one, all=everything)
+        )
 
 
 @main.group()

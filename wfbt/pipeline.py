@@ -124,7 +124,7 @@ def run(
             study,
             plan,
             fold_memory(partial / ".trials", resume),
-            lambda fold, tried: progress(f"fold {fold + 1} of {len(plan)}: {tried} candidates", fold + 1, len(plan)),
+            progress,
         )
         benchmark = _buy_and_hold(study, config, plan)
         for ledger in (walk.ledger, benchmark, *(one.in_sample for one in walk.folds)):

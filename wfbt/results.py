@@ -65,10 +65,22 @@ def result_dict(
         "events": _events(walk.ledger, config.limits.max_drawdown),
         "data": {one.symbol: _data(one, market) for one in market.instruments},
         "assumptions": _assumptions(config, study),
-        "notes": [*market.notes, *study.deck.notes],
+        "notes": [*market.notes, *study.deck.notes, *_unchosen(walk, study)],
         **dict.fromkeys(NOT_EVALUATED),
         "reasons": reasons,
     }
+
+
+def _unchosen(walk: WalkForward, study: Study) -> list[str]:
+    """Folds in which no candidate could be told from another."""
+    folds = [str(one.fold.index + 1) for one in walk.folds if np.isnan(one.trial.scores).all()]
+    if not folds or len(study.candidates) < 2:
+        return []
+    word = "fold" if len(folds) == 1 else "folds"
+    return [
+        f"{word} {', '.join(folds)}: no candidate has a {study.objective} on its training rows (none traded); "
+        "the first one was taken"
+    ]
 
 
 def _fold(one: FoldResult, study: Study) -> dict[str, Any]:
@@ -123,6 +135,7 @@ def _data(one: Instrument, market: Market) -> dict[str, Any]:
         "period_hours": bars.period / HOUR,
         "funding_stamps": len(one.funding) if one.funding else 0,
         "mark": one.mark is not None,
+        "generated": bool(one.generated),
         "execution_bars": len(one.execution_bars) if one.execution_bars else 0,
         "findings": [
             f"{found.rule} at {iso(found.ts)}: {found.message}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,37 @@ from wfbt.data.store import Raw, stamp
 SHOWN = 20
 
 
+def series(path: str) -> list[str]:
+    """The series that a path holds, each a path to check by itself.
+
+    A file, glob or s3:// address is one.  In a folder, files that lie beside each other are one when they hold the same
+    kind of rows at the same step and do not overlap in time, as the parts of a partitioned series do; others stand
+    alone, and Parquet that is neither bars nor funding is passed over.
+    """
+    folder = Path(path)
+    if "://" in path or not folder.is_dir():
+        return [path]
+    found: list[str] = []
+    for place in sorted({file.parent for file in folder.rglob("*.parquet")}):
+        files = sorted(str(file) for file in place.glob("*.parquet"))
+        if len(files) == 1:
+            found += [file for file in files if store.is_series(file)]
+            continue
+        extents = {file: _extent(file) for file in files if store.is_series(file)}
+        parts = sorted(extents.values())
+        apart = all(before[2] < after[1] for before, after in pairwise(parts))
+        one_kind = len({(kind, step) for kind, _, _, step in parts}) == 1
+        found += [str(place)] if parts and apart and one_kind and len(parts) == len(files) else list(extents)
+    return found or [path]
+
+
+def _extent(file: str) -> tuple[str, int, int, int]:
+    kind, raw = _read(file)
+    return kind, int(raw.ts.min()), int(raw.ts.max()), quality.modal_step(np.unique(raw.ts)) or 0
+
+
 def check(path: str, *, now: int | None = None, max_missing: float = 0.05) -> list[Finding]:
-    """Findings of a file, folder, glob or s3:// address of bars or funding; the columns say which."""
+    """Findings of one series of bars or funding; the columns say which."""
     return _judge(_read(path)[1], path, now, max_missing)
 
 

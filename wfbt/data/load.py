@@ -276,6 +276,11 @@ def _instrument(reader: _Reader, symbol: str, spec: Mapping[str, Any]) -> Instru
     if volume == "none" and adv is None:
         why = "bars hold no volume" if not bars.volume.any() else "volume is not in units"
         reader.notes.append(f"{symbol}: {why} and no adv is given: impact and participation caps are off")
+    elif volume == "units" and adv is None and np.array_equal(bars.volume, np.floor(bars.volume)):
+        reader.notes.append(
+            f"{symbol}: volume is whole numbers throughout and taken as units of {symbol}; "
+            "if it counts ticks or money, impact is wrong: set volume: none, or adv"
+        )
     execution = None
     if spec.get("execution_bars"):
         fine, execution = reader.bars(spec["execution_bars"], symbol, "execution_bars")
@@ -294,6 +299,7 @@ def _instrument(reader: _Reader, symbol: str, spec: Mapping[str, Any]) -> Instru
         impact=spec.get("impact"),
         volume=volume,
         adv=adv,
+        generated=raw.generated,
     )
 
 

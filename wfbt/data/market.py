@@ -151,6 +151,8 @@ class Instrument:
         Volume over the impact horizon in units, where the bars' volume is not in units.
     volume : str
         "units" or "none": whether the bars' volume counts units of the asset.
+    generated : str
+        What made the bars, where they are no record of a real market.
     """
 
     bars: Bars
@@ -161,6 +163,7 @@ class Instrument:
     impact: float | None = None
     volume: str = "units"
     adv: float | None = None
+    generated: str = ""
 
     @property
     def symbol(self) -> str:

@@ -25,6 +25,8 @@ from wfbt.files import replace_whole
 
 BARS = ("open", "high", "low", "close", "volume")
 FUNDING = ("rate",)
+GENERATED = b"generated"
+"""Key in a file's metadata under which a generated market says so."""
 _NANOSECONDS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 _STORED = {"milliseconds": 1_000_000, "microseconds": 1_000, "nanoseconds": 1}
 # What int64 ns hold, and so that the difference of two times does too.
@@ -50,6 +52,8 @@ class Raw:
     ts : (T,) int64
     columns : dict of (T,) float64
         NaN where the file holds null.
+    generated : str
+        What the files say made them, where they are no record of a real market.
     """
 
     path: str
@@ -58,6 +62,7 @@ class Raw:
     row: I8
     ts: I8
     columns: Mapping[str, F8]
+    generated: str = ""
 
     def __getitem__(self, name: str) -> F8:
         return self.columns[name]
@@ -74,6 +79,7 @@ class Raw:
             row=self.row[index],
             ts=self.ts[index],
             columns={name: values[index] for name, values in self.columns.items()},
+            generated=self.generated,
         )
 
 
@@ -98,6 +104,15 @@ def kind(path: str) -> str:
         f"{path}: neither bars (ts, {', '.join(BARS)}) nor funding (ts, {', '.join(FUNDING)}); "
         f"found the columns {', '.join(sorted(names)) or 'none'}"
     )
+
+
+def is_series(path: str) -> bool:
+    """Whether a file may hold bars or funding; what cannot be read is left to the reader to refuse."""
+    try:
+        names = set(pq.read_schema(path).names)
+    except (pa.ArrowException, OSError):
+        return True
+    return {"ts", *BARS} <= names or {"ts", *FUNDING} <= names
 
 
 def write_table(path: str | os.PathLike[str], table: pa.Table) -> None:
@@ -214,7 +229,16 @@ def _read(
         row=row,
         ts=ts,
         columns=dict(zip(names, columns, strict=True)),
+        generated=_generated(files),
     )
+
+
+def _generated(files: Sequence[_File]) -> str:
+    """The first note of a file that says it was generated."""
+    for file in files:
+        if note := (file.parquet.schema_arrow.metadata or {}).get(GENERATED):
+            return str(note.decode("utf-8", "replace"))[:200]
+    return ""
 
 
 def _at(symbol: str, name: str) -> str:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from wfbt.data.market import DAY, F8, HOUR, I8, MINUTE
-from wfbt.data.store import write_table
+from wfbt.data.store import GENERATED, write_table
 from wfbt.errors import ConfigError
 from wfbt.files import replace_whole, sync_folder
 
@@ -287,4 +287,5 @@ def _lots(rng: np.random.Generator, asset: Asset, ts: I8, path: _Path, prices: d
 
 def _table(ts: I8, columns: dict[str, np.ndarray]) -> pa.Table:
     stamps = pa.array(ts // 1000, pa.int64()).cast(pa.timestamp("us", tz="UTC"))
-    return pa.table({"ts": stamps, **{name: pa.array(np.ascontiguousarray(v)) for name, v in columns.items()}})
+    made = pa.table({"ts": stamps, **{name: pa.array(np.ascontiguousarray(v)) for name, v in columns.items()}})
+    return made.replace_schema_metadata({GENERATED: b"by wfbt data sample"})

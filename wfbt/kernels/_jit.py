@@ -23,10 +23,18 @@ def _cache_dir() -> str:
 CACHE_DIR = _cache_dir()
 
 
-def njit(function):
+def njit(function, inline=False):
     """Compile lazily, without the GIL, cached across processes; IEEE division, NaN kept, no fastmath."""
     before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, CACHE_DIR
     try:
-        return numba.njit(function, cache=True, nogil=True, error_model="numpy")
+        return numba.njit(function, cache=True, nogil=True, error_model="numpy", forceinline=inline)
     finally:
         numba.config.CACHE_DIR = before
+
+
+def inlined(function):
+    """The same for a helper that vanishes into its caller: a call with twenty arguments costs more than its arithmetic.
+
+    It gets scalars and records, or is called seldom: an array is counted in and out at every call, inlined or not.
+    """
+    return njit(function, inline=True)

@@ -6,36 +6,39 @@ it is judged in.
 
 from math import inf, isnan, nan
 
-from wfbt.kernels._jit import njit
+from wfbt.kernels._jit import inlined
 from wfbt.kernels.abi import Reason
 from wfbt.kernels.costs import on_tick, slippage, step_to
 
 NEVER = 2**63 - 1
 
 
-@njit
+@inlined
 def value(price, inverse):
     """v(p): quote per unit of a linear contract, −1/p (coin per dollar) of an inverse one."""
-    return -1.0 / price if inverse != 0.0 else price
+    # A loop, run once or not at all: LLVM makes of a branch a division whose result a linear contract waits for.
+    while inverse > 0.0:
+        price = -1.0 / price
+        inverse -= 1.0
+    return price
 
 
-@njit
+@inlined
 def end_trip(account, tally, trip, now, rules):
     """Count a finished round trip; too many losses in a row begin a cool-down."""
+    # Sums instead of branches: whether a trip wins cannot be predicted.
     tally["trips"] += 1
-    if trip > 0.0:
-        tally["wins"] += 1
-        tally["won"] += trip
-        account["losses"] = 0
-    elif trip < 0.0:
-        tally["lost"] -= trip
-        account["losses"] += 1
-        if rules["losses"] > 0 and account["losses"] >= rules["losses"]:
-            account["cool_until"] = now + rules["cool_down"]
-            account["losses"] = 0
+    tally["wins"] += 1 if trip > 0.0 else 0
+    tally["won"] += max(trip, 0.0)
+    tally["lost"] -= min(trip, 0.0)
+    losses = (0 if trip > 0.0 else account["losses"]) + (1 if trip < 0.0 else 0)
+    if rules["losses"] > 0 and losses >= rules["losses"]:
+        account["cool_until"] = now + rules["cool_down"]
+        losses = 0
+    account["losses"] = losses
 
 
-@njit
+@inlined
 def book(account, tally, state, contract, qty, price, fee, now, rules):
     """Move `qty` units at `price` into the position; True when that opened or reversed it."""
     m, inverse = contract["multiplier"], contract["inverse"]
@@ -71,12 +74,12 @@ def book(account, tally, state, contract, qty, price, fee, now, rules):
     return reversed_
 
 
-@njit
+@inlined
 def trade(
-    account, tally, state, contract, out, qty, reference, slip, half_spread, fee_rate, row, ts, now, order, arrival,
-    asset, liquidity, reason, rules,
+    account, tally, state, contract, out, keep, qty, reference, slip, half_spread, fee_rate, row, ts, now, order,
+    arrival, asset, liquidity, reason, rules,
 ):  # fmt: skip
-    """Fill `qty` against `reference`, book it, write the record; True when that opened or reversed the position."""
+    """Fill and book `qty`, recording it if `keep`; whether that opened or reversed the position, and the price."""
     side = 1.0 if qty > 0.0 else -1.0
     price = on_tick(reference * (1.0 + side * slip), side, contract["tick"])
     m, inverse = contract["multiplier"], contract["inverse"]
@@ -84,28 +87,29 @@ def trade(
     fee = m * abs(qty) * abs(at_price) * fee_rate
     spread = m * abs(qty) * abs(at_reference) * half_spread
     impact = m * qty * (at_price - at_reference) - spread
-    out["order"] = order
-    out["parent"] = order
-    out["asset"] = asset
-    out["liquidity"] = liquidity
-    out["reason"] = reason
-    out["ts"] = ts
-    out["row"] = row
-    out["qty"] = qty
-    out["price"] = price
-    out["reference"] = reference
-    out["arrival"] = arrival
-    out["fee"] = fee
-    out["spread"] = spread
-    out["impact"] = impact
+    if keep:
+        out["order"] = order
+        out["parent"] = order
+        out["asset"] = asset
+        out["liquidity"] = liquidity
+        out["reason"] = reason
+        out["ts"] = ts
+        out["row"] = row
+        out["qty"] = qty
+        out["price"] = price
+        out["reference"] = reference
+        out["arrival"] = arrival
+        out["fee"] = fee
+        out["spread"] = spread
+        out["impact"] = impact
     tally["fills"] += 1
     tally["fees"] += fee
     tally["spread"] += spread
     tally["impact"] += impact
-    return book(account, tally, state, contract, qty, price, fee, now, rules)
+    return book(account, tally, state, contract, qty, price, fee, now, rules), price
 
 
-@njit
+@inlined
 def pay_funding(account, tally, state, contract, out, stamp, row):
     """Settle one stamp on the position held just before it.  A positive rate: longs pay."""
     paid = contract["multiplier"] * state["position"] * abs(value(stamp["mark"], contract["inverse"])) * stamp["rate"]
@@ -122,7 +126,7 @@ def pay_funding(account, tally, state, contract, out, stamp, row):
     out["paid"] = paid
 
 
-@njit
+@inlined
 def settle(account, tally, state, contract, stamps, stamp, payments, paid, step, row, asset, until):
     """Pay the stamps of this row and asset up to `until`; the next stamp and the next payment slot."""
     while stamp < len(stamps) and stamps[stamp]["row"] == row and stamps[stamp]["asset"] == asset:
@@ -135,7 +139,7 @@ def settle(account, tally, state, contract, stamps, stamp, payments, paid, step,
     return stamp, paid
 
 
-@njit
+@inlined
 def notional_of(size, equity, rules):
     """Signed quote value of a target of `size`, after the cap per symbol."""
     if equity <= 0.0:
@@ -145,7 +149,7 @@ def notional_of(size, equity, rules):
     return min(max(notional, -cap), cap)
 
 
-@njit
+@inlined
 def affordable(state, contract, goal, reference, impact, equity, other, rules):
     """Quantity to `goal`, cut to what leverage allows after the costs of getting there, and its slippage.
 
@@ -183,7 +187,7 @@ def affordable(state, contract, goal, reference, impact, equity, other, rules):
     return cut, slippage(cut, impact, rules["half_spread"])
 
 
-@njit
+@inlined
 def stop_level(state, tick):
     """Price at which the stop or the trail closes the position (0 or inf: never), and whether it is the trail."""
     if state["position"] > 0.0:
@@ -205,7 +209,7 @@ def stop_level(state, tick):
     return on_tick(level, 1.0, tick), trailing
 
 
-@njit
+@inlined
 def take_level(state, tick):
     """Limit price of the take-profit; inf or 0: none."""
     long = state["position"] > 0.0
@@ -217,16 +221,16 @@ def take_level(state, tick):
     return on_tick(level, 1.0, tick) if level > 0.0 else 0.0
 
 
-@njit
+@inlined
 def set_levels(state, tick):
-    """Put the prices of the exits in force into the state."""
+    """Put the prices of the exits in force into the state: after an order's fill, and when a trail moves."""
     level, trailed = stop_level(state, tick)
     state["level"] = level
     state["trailed"] = 1 if trailed else 0
     state["target"] = take_level(state, tick)
 
 
-@njit
+@inlined
 def liquidation_mark(cash, position, contract):
     """Mark at which one position alone meets its maintenance margin; 0 (long) or inf (short): never."""
     m, inverse, maintenance = contract["multiplier"], contract["inverse"], contract["maintenance"]
@@ -244,7 +248,7 @@ def liquidation_mark(cash, position, contract):
     return 0.0 if position > 0.0 else inf
 
 
-@njit
+@inlined
 def forget(state):
     """Drop every order and target of an asset."""
     state["flying"] = 0
@@ -253,7 +257,7 @@ def forget(state):
     state["wanted"] = nan
 
 
-@njit
+@inlined
 def bare(state):
     """No brackets and no time exit."""
     state["stop"] = nan
@@ -262,7 +266,7 @@ def bare(state):
     state["deadline"] = NEVER
 
 
-@njit
+@inlined
 def leave(state):
     """After an exit: no re-entry until the target changes.  Orders in flight are newer targets and go on."""
     bare(state)
@@ -270,7 +274,7 @@ def leave(state):
     state["working"] = 0
 
 
-@njit
+@inlined
 def liquidate(account, tally, state, contract, out, at, row, ts, order, asset):
     """Let the venue close a position at `at` = v(mark): no spread, impact or ticks; the fee comes afterwards."""
     m, inverse = contract["multiplier"], contract["inverse"]
@@ -296,7 +300,7 @@ def liquidate(account, tally, state, contract, out, at, row, ts, order, asset):
     state["trip"] += m * -qty * (at - value(state["entry"], inverse))
 
 
-@njit
+@inlined
 def goal_after_costs(worth_elsewhere, state, contract, size, reference, rules):
     """Position whose value after half spread and fee is the target's share of equity at `reference`."""
     m, at = contract["multiplier"], value(reference, contract["inverse"])
@@ -305,7 +309,7 @@ def goal_after_costs(worth_elsewhere, state, contract, size, reference, rules):
     return notional / (m * abs(at) * (1.0 + side * rules["half_spread"]) * (1.0 + rules["taker"]))
 
 
-@njit
+@inlined
 def reached(price, target, tick, long):
     """Has `price` traded through a resting take-profit: by a tick, or strictly beyond where there is none."""
     if tick == 0.0:
@@ -314,14 +318,14 @@ def reached(price, target, tick, long):
     return price >= target + through if long else price <= target - through
 
 
-@njit
+@inlined
 def mark_span(state, mark_open, mark_high, mark_low):
     """First and adverse extreme mark of this bar for the position held."""
     first = state["anchor"] if state["inside"] != 0 else mark_open
     return first, min(first, mark_low) if state["position"] > 0.0 else max(first, mark_high)
 
 
-@njit
+@inlined
 def copy_order(to, order):
     """Copy one ORDER record into another."""
     to["number"] = order["number"]
@@ -338,30 +342,30 @@ def copy_order(to, order):
     to["rebalance"] = order["rebalance"]
 
 
-@njit
+@inlined
 def close_gapped(
-    account, tally, state, contract, out, price, stop_only, impact, row, ts, now, asset, rules,
+    account, tally, state, contract, out, keep, price, stop_only, impact, row, ts, now, asset, rules,
 ):  # fmt: skip
-    """Exit at `price` what it has gapped through; True when that happened.  `set_levels` comes first."""
+    """Exit at `price` what it has gapped through; True when that happened."""
     long, level = state["position"] > 0.0, state["level"]
     reason, maker = Reason.TRAIL if state["trailed"] != 0 else Reason.STOP, False
     if not (price <= level if long else price >= level):
         if stop_only or not reached(price, state["target"], contract["tick"], long):
             return False
         reason, maker = Reason.TAKE, True
-    leave_at(account, tally, state, contract, out, price, maker, reason, impact, row, ts, now, asset, rules)
+    leave_at(account, tally, state, contract, out, keep, price, maker, reason, impact, row, ts, now, asset, rules)
     return True
 
 
-@njit
+@inlined
 def leave_at(
-    account, tally, state, contract, out, price, maker, reason, impact, row, ts, now, asset, rules,
+    account, tally, state, contract, out, keep, price, maker, reason, impact, row, ts, now, asset, rules,
 ):  # fmt: skip
     """Close the whole position at `price`: as maker at exactly it, as taker with spread, impact and ticks."""
     qty = -state["position"]
     slip = 0.0 if maker else slippage(qty, impact, rules["half_spread"])
     trade(
-        account, tally, state, contract, out, qty, price, slip, 0.0 if maker else rules["half_spread"],
+        account, tally, state, contract, out, keep, qty, price, slip, 0.0 if maker else rules["half_spread"],
         rules["maker"] if maker else rules["taker"], row, ts, now, account["orders"], price, asset, 1 if maker else 0,
         reason, rules,
     )  # fmt: skip

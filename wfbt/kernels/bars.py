@@ -83,9 +83,12 @@ def replay(
     """
     rules = given[0]
     open_ts, close_ts, decision = tape.open_ts, tape.close_ts, tape.decision
-    open, high, low, close = tape.open, tape.high, tape.low, tape.close
-    mark_open, mark_high, mark_low, mark_close = tape.mark_open, tape.mark_high, tape.mark_low, tape.mark_close
-    assets = open.shape[1]
+    assets = tape.open.shape[1]
+    # Flat and unsigned: `x` is asset a on this row, `y` on the row before; nothing has to be multiplied or wrapped.
+    open, high, low, close = tape.open.ravel(), tape.high.ravel(), tape.low.ravel(), tape.close.ravel()
+    mark_open, mark_high = tape.mark_open.ravel(), tape.mark_high.ravel()
+    mark_low, mark_close = tape.mark_low.ravel(), tape.mark_close.ravel()
+    term = terms.ravel()
     keep = len(equity) > 1
     step = 1 if keep else 0
     state = np.zeros(assets, STATE)
@@ -125,7 +128,7 @@ def replay(
         t = start
 
         while t < stop:
-            now = close_ts[t]
+            begin, now, row = open_ts[t], close_ts[t], t * assets
             fallen_short, fee_of_venue = 0.0, 0.0
             if keep and n + most_fills > len(fills):
                 tally["status"] = Status.FILLS_FULL
@@ -134,26 +137,26 @@ def replay(
             if t > start and not halted and not quiet:
                 while stamp < len(stamps) and stamps[stamp]["row"] < t:
                     stamp += 1
-                before = t - 1
 
                 # 1. Orders and funding, asset by asset.
                 for a in range(assets):
                     s, c = state[a], contracts[a]
-                    opening = open[t, a]
+                    x, y = np.uint64(row + a), np.uint64(row + a - assets)
+                    opening = open[x]
                     s["inside"] = 0
                     s["anchor"] = opening
                     settles = stamp < len(stamps) and stamps[stamp]["row"] == t and stamps[stamp]["asset"] == a
                     if settles:
-                        stamp, p = settle(account, tally, s, c, stamps, stamp, payments, p, step, t, a, open_ts[t])
+                        stamp, p = settle(account, tally, s, c, stamps, stamp, payments, p, step, t, a, begin)
                     trades = not isnan(opening)
                     if s["position"] == 0.0:
                         s["flatten"] = 0
-                    elif trades and (s["flatten"] != 0 or open_ts[t] >= s["deadline"]):
+                    elif trades and (s["flatten"] != 0 or begin >= s["deadline"]):
                         broken, wanted, waiting = s["flatten"] != 0, s["wanted"], s["working"]
                         reason = Reason.BREAKER if broken else Reason.TIME
                         leave_at(
-                            account, tally, s, c, fills[n], opening, False, reason, terms[before, a]["impact"],
-                            t, open_ts[t], now, a, rules,
+                            account, tally, s, c, fills[n], keep, opening, False, reason, term[y]["impact"],
+                            t, begin, now, a, rules,
                         )  # fmt: skip
                         n += step
                         s["flatten"] = 0
@@ -163,7 +166,7 @@ def replay(
                             s["working"] = waiting
                     while s["flying"] > 0 or s["working"] != 0:
                         # The order at work goes first, then those in flight, the earliest arrival before the others.
-                        order, at = work[a], open_ts[t]
+                        order, at = work[a], begin
                         if not trades or s["working"] == 0:
                             chosen = -1
                             for i in range(s["flying"]):
@@ -183,15 +186,14 @@ def replay(
                             if not trades:
                                 s["working"] = 1
                                 continue
-                            at = max(order["arrive"], open_ts[t])
+                            at = max(order["arrive"], begin)
                         s["working"] = 0
-                        delay = at - open_ts[t]
+                        delay = at - begin
                         if delay > 0 and s["inside"] == 0 and s["position"] != 0.0:
                             # An exit that the open gapped through is done before an order arrives inside the bar.
-                            set_levels(s, c["tick"])
                             if close_gapped(
-                                account, tally, s, c, fills[n], opening, False, terms[before, a]["impact"],
-                                t, open_ts[t], now, a, rules,
+                                account, tally, s, c, fills[n], keep, opening, False, term[y]["impact"],
+                                t, begin, now, a, rules,
                             ):  # fmt: skip
                                 n += step
                         if settles:
@@ -203,7 +205,7 @@ def replay(
                         elsewhere, gross = account["cash"], 0.0
                         for b in range(assets):
                             if b != a and state[b]["position"] != 0.0:
-                                v = value(mark_open[t, b], contracts[b]["inverse"])
+                                v = value(mark_open[np.uint64(row + b)], contracts[b]["inverse"])
                                 elsewhere += contracts[b]["multiplier"] * state[b]["position"] * v
                                 gross += contracts[b]["multiplier"] * abs(state[b]["position"] * v)
                         reference = opening
@@ -211,9 +213,10 @@ def replay(
                             goal = goal_after_costs(elsewhere, s, c, order["size"], reference, rules)
                         if delay > 0 and order["slide"] != 0.0:
                             towards = step_to(goal, s["position"], 0.0)
-                            side = 1.0 if towards > 0.0 else -1.0 if towards < 0.0 else 0.0
+                            # Without a branch: which way a target goes cannot be predicted.
+                            side = 1.0 * (towards > 0.0) - 1.0 * (towards < 0.0)
                             reference = delayed_price(
-                                opening, high[t, a], low[t, a], order["slide"], rules["adverse"], side
+                                opening, high[x], low[x], order["slide"], rules["adverse"], side
                             )  # fmt: skip
                             if rules["at_fill"]:
                                 goal = goal_after_costs(elsewhere, s, c, order["size"], reference, rules)
@@ -222,8 +225,8 @@ def replay(
                         if qty == 0.0:
                             continue
                         reason = Reason.BAND if order["rebalance"] != 0 else Reason.TARGET
-                        opened = trade(
-                            account, tally, s, c, fills[n], qty, reference, slip, rules["half_spread"],
+                        opened, price = trade(
+                            account, tally, s, c, fills[n], keep, qty, reference, slip, rules["half_spread"],
                             rules["taker"], t, at, now, order["number"], order["arrival"], a, Liquidity.TAKER, reason,
                             rules,
                         )  # fmt: skip
@@ -234,9 +237,10 @@ def replay(
                             s["stop"] = order["stop"]
                             s["take"] = order["take"]
                             s["trail"] = order["trail"]
-                            s["extreme"] = fills[n]["price"]
+                            s["extreme"] = price
                             if opened:
                                 s["deadline"] = at + rules["time_exit"] if rules["time_exit"] > 0 else NEVER
+                        set_levels(s, c["tick"])
                         n += step
                     if settles:
                         stamp, p = settle(account, tally, s, c, stamps, stamp, payments, p, step, t, a, NEVER)
@@ -247,11 +251,11 @@ def replay(
                     s, c = state[a], contracts[a]
                     if s["position"] == 0.0:
                         continue
-                    if not isnan(open[t, a]):
-                        set_levels(s, c["tick"])
+                    x, y = np.uint64(row + a), np.uint64(row + a - assets)
+                    if not isnan(open[x]):
                         if close_gapped(
-                            account, tally, s, c, fills[n], s["anchor"], s["inside"] != 0,
-                            terms[before, a]["impact"], t, open_ts[t] if s["inside"] == 0 else now - 1, now, a, rules,
+                            account, tally, s, c, fills[n], keep, s["anchor"], s["inside"] != 0,
+                            term[y]["impact"], t, begin if s["inside"] == 0 else now - 1, now, a, rules,
                         ):  # fmt: skip
                             n += step
                             continue
@@ -263,7 +267,8 @@ def replay(
                     for a in range(assets):
                         s, c = state[a], contracts[a]
                         if s["position"] != 0.0:
-                            _, final = mark_span(s, mark_open[t, a], mark_high[t, a], mark_low[t, a])
+                            x = np.uint64(row + a)
+                            _, final = mark_span(s, mark_open[x], mark_high[x], mark_low[x])
                             at_worst = c["multiplier"] * s["position"] * value(final, c["inverse"])
                             worth_1 += at_worst
                             need_1 += c["maintenance"] * abs(at_worst)
@@ -272,7 +277,8 @@ def replay(
                         for a in range(assets):
                             s, c = state[a], contracts[a]
                             if s["position"] != 0.0:
-                                first, _ = mark_span(s, mark_open[t, a], mark_high[t, a], mark_low[t, a])
+                                x = np.uint64(row + a)
+                                first, _ = mark_span(s, mark_open[x], mark_high[x], mark_low[x])
                                 at_first = c["multiplier"] * s["position"] * value(first, c["inverse"])
                                 worth_0 += at_first
                                 need_0 += c["maintenance"] * abs(at_first)
@@ -283,11 +289,12 @@ def replay(
                             forget(s)
                             if s["position"] == 0.0:
                                 continue
-                            first, final = mark_span(s, mark_open[t, a], mark_high[t, a], mark_low[t, a])
+                            x = np.uint64(row + a)
+                            first, final = mark_span(s, mark_open[x], mark_high[x], mark_low[x])
                             v0, v1 = value(first, c["inverse"]), value(final, c["inverse"])
                             liquidate(
                                 account, tally, s, c, fills[n], v0 + theta * (v1 - v0), t,
-                                open_ts[t] if theta == 0.0 and s["inside"] == 0 else now - 1, account["orders"], a,
+                                begin if theta == 0.0 and s["inside"] == 0 else now - 1, account["orders"], a,
                             )  # fmt: skip
                             account["orders"] += 1
                             n += step
@@ -296,7 +303,8 @@ def replay(
                             s, c = state[a], contracts[a]
                             if s["position"] == 0.0:
                                 continue
-                            first, final = mark_span(s, mark_open[t, a], mark_high[t, a], mark_low[t, a])
+                            x = np.uint64(row + a)
+                            first, final = mark_span(s, mark_open[x], mark_high[x], mark_low[x])
                             v0, v1 = value(first, c["inverse"]), value(final, c["inverse"])
                             closed = c["multiplier"] * abs(s["position"] * (v0 + theta * (v1 - v0)))
                             fee = min(rules["liquidation_fee"] * closed, max(account["cash"], 0.0))
@@ -312,37 +320,42 @@ def replay(
                 # 4, 5, 6. Stop, take and trail inside the bar.
                 for a in range(assets):
                     s, c = state[a], contracts[a]
-                    if s["position"] == 0.0 or isnan(open[t, a]):
+                    x, y = np.uint64(row + a), np.uint64(row + a - assets)
+                    if s["position"] == 0.0 or isnan(open[x]):
                         continue
                     long, level = s["position"] > 0.0, s["level"]
                     reason, maker = Reason.TRAIL if s["trailed"] != 0 else Reason.STOP, False
-                    hit = min(low[t, a], s["anchor"]) <= level if long else max(high[t, a], s["anchor"]) >= level
+                    hit = min(low[x], s["anchor"]) <= level if long else max(high[x], s["anchor"]) >= level
                     if not hit and s["inside"] == 0:
                         level, maker, reason = s["target"], True, Reason.TAKE
-                        hit = reached(high[t, a] if long else low[t, a], level, c["tick"], long)
+                        hit = reached(high[x] if long else low[x], level, c["tick"], long)
                     if hit:
                         leave_at(
-                            account, tally, s, c, fills[n], level, maker, reason, terms[before, a]["impact"],
+                            account, tally, s, c, fills[n], keep, level, maker, reason, term[y]["impact"],
                             t, now - 1, now, a, rules,
                         )  # fmt: skip
                         n += step
                     elif s["inside"] == 0:
-                        s["extreme"] = max(s["extreme"], high[t, a]) if long else min(s["extreme"], low[t, a])
+                        s["extreme"] = max(s["extreme"], high[x]) if long else min(s["extreme"], low[x])
+                        if not isnan(s["trail"]):
+                            set_levels(s, c["tick"])
 
             # 7. Close.
             worth, flat = account["cash"], True
             for a in range(assets):
                 s, c = state[a], contracts[a]
                 if s["position"] != 0.0:
+                    x = np.uint64(row + a)
                     flat = False
-                    worth += c["multiplier"] * s["position"] * value(mark_close[t, a], c["inverse"])
+                    worth += c["multiplier"] * s["position"] * value(mark_close[x], c["inverse"])
             if worth <= 0.0 and not halted:
                 halted = True
                 for a in range(assets):
                     s, c = state[a], contracts[a]
                     forget(s)
                     if s["position"] != 0.0:
-                        at_mark = value(mark_close[t, a], c["inverse"])
+                        x = np.uint64(row + a)
+                        at_mark = value(mark_close[x], c["inverse"])
                         liquidate(account, tally, s, c, fills[n], at_mark, t, now - 1, account["orders"], a)
                         account["orders"] += 1
                         n += step
@@ -415,12 +428,13 @@ def replay(
                     if account["blocked_until"] == NEVER:
                         s["held"] = nan  # it could never be sent
                         continue
-                    if now < account["blocked_until"] or isnan(open[t, a]) or isnan(mark_close[t, a]):
+                    x = np.uint64(row + a)
+                    if now < account["blocked_until"] or isnan(open[x]) or isnan(mark_close[x]):
                         continue
                     size = s["held"] if fresh else s["wanted"]
                     if not fresh and (cooling or isnan(size) or size == 0.0 or s["flying"] > 0 or s["working"] != 0):
                         continue
-                    unit = c["multiplier"] * abs(value(close[t, a], c["inverse"]))
+                    unit = c["multiplier"] * abs(value(close[x], c["inverse"]))
                     notional = notional_of(size, worth, rules)
                     goal, waits = notional / unit, False
                     if not fresh:
@@ -437,10 +451,10 @@ def replay(
                         order["number"] = account["orders"]
                         account["orders"] += 1
                         order["row"] = t
-                        order["arrive"] = terms[t, a]["arrive"]
-                        order["slide"] = terms[t, a]["slide"]
-                        order["impact"] = terms[t, a]["impact"]
-                        order["arrival"] = close[t, a]
+                        order["arrive"] = term[x]["arrive"]
+                        order["slide"] = term[x]["slide"]
+                        order["impact"] = term[x]["impact"]
+                        order["arrival"] = close[x]
                         order["goal"] = goal
                         order["size"] = size
                         order["stop"] = s["held_stop"]
@@ -455,8 +469,9 @@ def replay(
 
             # Glide to the next row on which something is due.
             due = min(stop - 1, intents[k]["row"] if k < last and not halted else stop)
-            if day < len(day_rows):
-                due = min(due, day_rows[day])
+            midnight = day_rows[day] if day < len(day_rows) else stop
+            if flat or assets > 1:  # one asset's glide passes the end of a day by itself
+                due = min(due, midnight)
             if t >= due:
                 continue
             if not flat:
@@ -475,15 +490,16 @@ def replay(
             funds, t0 = account["cash"], t
             if flat:
                 if keep:
-                    for i in range(t - start, due - start):
-                        equity[i] = worth
-                        cash[i] = funds
+                    for o in range(t - start, due - start):
+                        equity[o] = worth
+                        cash[o] = funds
                 t, quiet = due, True
                 continue
             peak, trough = account["peak"], account["trough"]
-            least = -inf
+            least = 0.0
             if breakers:
-                least = max(peak * (1.0 - rules["drawdown"]), account["day_equity"] * (1.0 - rules["daily_loss"]))
+                in_day = account["day_equity"] * (1.0 - rules["daily_loss"])
+                least = max(0.0, peak * (1.0 - rules["drawdown"]), in_day)
             if assets == 1:
                 s, c = state[0], contracts[0]
                 units, inverse = c["multiplier"] * s["position"], c["inverse"]
@@ -494,26 +510,26 @@ def replay(
                 margin *= 1.0 + 1e-9 if long else 1.0 - 1e-9
                 if deadline != NEVER:
                     due = min(due, np.searchsorted(open_ts, deadline))
-                set_levels(s, c["tick"])
                 level, target = s["level"], s["target"]
                 while True:
+                    x = np.uint64(t)
                     # Written so that a NaN, a missing bar, hands over.
                     if long:
-                        if not (low[t, 0] > level and high[t, 0] <= target and mark_low[t, 0] > margin):
+                        if not (low[x] > level and high[x] <= target and mark_low[x] > margin):
                             break
-                    elif not (high[t, 0] < level and low[t, 0] >= target and mark_high[t, 0] < margin):
+                    elif not (high[x] < level and low[x] >= target and mark_high[x] < margin):
                         break
                     if t >= due and (open_ts[t] >= deadline or (stamp < len(stamps) and stamps[stamp]["row"] <= t)):
                         break
-                    if trailing and (high[t, 0] > s["extreme"] if long else low[t, 0] < s["extreme"]):
-                        s["extreme"] = high[t, 0] if long else low[t, 0]
+                    if trailing and (high[x] > s["extreme"] if long else low[x] < s["extreme"]):
+                        s["extreme"] = high[x] if long else low[x]
                         set_levels(s, c["tick"])
                         level = s["level"]
                     if t >= due:
                         quiet = True
                         break
-                    worth = funds + units * value(mark_close[t, 0], inverse)
-                    if worth <= least or worth <= 0.0:
+                    worth = funds + units * value(mark_close[x], inverse)
+                    if worth <= least:
                         quiet = True
                         break
                     if worth > peak:
@@ -524,15 +540,22 @@ def replay(
                         trough = worth
                         tally["max_drawdown"] = max(tally["max_drawdown"], 1.0 - worth / peak)
                     if keep:
-                        i = t - start
-                        equity[i] = worth
-                        cash[i] = funds
-                        position[i, 0] = s["position"]
+                        o = np.uint64(t - start)
+                        equity[o] = worth
+                        cash[o] = funds
+                        position[o, 0] = s["position"]
+                    if t == midnight:
+                        account["day_equity"] = worth
+                        daily[lane, day] = worth
+                        day += 1
+                        midnight = day_rows[day] if day < len(day_rows) else stop
+                        if breakers:
+                            in_day = worth * (1.0 - rules["daily_loss"])
+                            least = max(0.0, peak * (1.0 - rules["drawdown"]), in_day)
                     t += 1
             else:
                 for a in range(assets):
                     if state[a]["position"] != 0.0:
-                        set_levels(state[a], contracts[a]["tick"])
                         level, target = state[a]["level"], state[a]["target"]
                         long = state[a]["position"] > 0.0
                         floor_of[a] = level if long else target
@@ -544,22 +567,21 @@ def replay(
                         s, c = state[a], contracts[a]
                         if s["position"] == 0.0:
                             continue
+                        x = np.uint64(t * assets + a)
                         # Open bounds on both sides: a touch that would do nothing only costs a full row.
-                        still = low[t, a] > floor_of[a] and high[t, a] < roof_of[a] and open_ts[t] < s["deadline"]
+                        still = low[x] > floor_of[a] and high[x] < roof_of[a] and open_ts[t] < s["deadline"]
                         if not still or not isnan(s["trail"]):
                             still = False
                             break
                         units = c["multiplier"] * s["position"]
-                        worth += units * value(mark_close[t, a], c["inverse"])
+                        worth += units * value(mark_close[x], c["inverse"])
                         adverse = units * value(
-                            min(mark_open[t, a], mark_low[t, a])
-                            if units > 0.0
-                            else max(mark_open[t, a], mark_high[t, a]),
+                            min(mark_open[x], mark_low[x]) if units > 0.0 else max(mark_open[x], mark_high[x]),
                             c["inverse"],
                         )
                         worst += adverse
                         need += c["maintenance"] * abs(adverse)
-                    if not still or worst <= need + 1e-9 * abs(funds) or worth <= least or worth <= 0.0:
+                    if not still or worst <= need + 1e-9 * abs(funds) or worth <= least:
                         break
                     if worth > peak:
                         peak, trough = worth, worth
@@ -569,11 +591,11 @@ def replay(
                         trough = worth
                         tally["max_drawdown"] = max(tally["max_drawdown"], 1.0 - worth / peak)
                     if keep:
-                        i = t - start
-                        equity[i] = worth
-                        cash[i] = funds
+                        o = np.uint64(t - start)
+                        equity[o] = worth
+                        cash[o] = funds
                         for a in range(assets):
-                            position[i, a] = state[a]["position"]
+                            position[o, a] = state[a]["position"]
                     t += 1
             account["peak"] = peak
             account["trough"] = trough

@@ -2,18 +2,18 @@
 
 from math import ceil, floor, sqrt
 
-from wfbt.kernels._jit import njit
+from wfbt.kernels._jit import inlined
 
 WORST_SLIP = 0.99  # a sale never yields nothing: beyond this the square-root law has left its domain
 
 
-@njit
+@inlined
 def slippage(qty, impact, half_spread):
     """Half spread plus square-root impact, as a fraction of the reference price; `impact` is per √unit."""
     return min(half_spread + impact * sqrt(abs(qty)), WORST_SLIP)
 
 
-@njit
+@inlined
 def on_tick(price, side, tick):
     """`price` on the grid, against the trader: a buy up, a sale down, never below one tick."""
     if tick == 0.0:
@@ -23,7 +23,7 @@ def on_tick(price, side, tick):
     return max(floor(price / tick + 1e-9) * tick, tick)
 
 
-@njit
+@inlined
 def whole_lots(qty, lot):
     """`qty` cut toward zero; 0.3 is three lots of 0.1, whatever binary fractions say."""
     if lot == 0.0:
@@ -32,7 +32,7 @@ def whole_lots(qty, lot):
     return cut if qty > 0.0 else -cut
 
 
-@njit
+@inlined
 def step_to(goal, position, lot):
     """Quantity that takes `position` to `goal`, in whole lots; what only rounding makes a difference is none."""
     delta = goal - position
@@ -41,7 +41,7 @@ def step_to(goal, position, lot):
     return whole_lots(delta, lot)
 
 
-@njit
+@inlined
 def delayed_price(open, high, low, slide, adverse, side):
     """Market price some way into a bar: a diffusion by `slide` from its open that stays inside its range.
 

@@ -157,6 +157,7 @@ def _trades(trades: pd.DataFrame) -> dict[str, Any]:
         ]
     return {
         "count": len(trades),
+        "open": int(trades["open"].sum()) if "open" in trades else 0,
         "groups": [(title, [_trade(row) for row in _records(some)]) for title, some in groups],
     }
 

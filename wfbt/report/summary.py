@@ -20,6 +20,7 @@ def findings(result: Mapping[str, Any]) -> list[str]:
     """What came of it, and what a careful reader should take from that."""
     oos = result.get("oos") or {}
     return [
+        *_unreal(result.get("data") or {}),
         _earned(result),
         *_too_little(oos),
         *_against_benchmark(oos, result.get("benchmark") or {}),
@@ -68,6 +69,14 @@ def _tested(result: Mapping[str, Any]) -> str:
         choice = f"{who} the best of {among} candidates on its own training rows, on rows that choice had not seen"
     number = "1 fold" if len(folds) == 1 else f"{len(folds)} folds"
     return f"{result.get('name', 'The strategy')} traded {symbols} from {span(result)}{length} in {number}, {choice}."
+
+
+def _unreal(data: Mapping[str, Any]) -> list[str]:
+    made = [str(symbol) for symbol, facts in data.items() if facts.get("generated")]
+    if not made:
+        return []
+    verb = "is a generated market" if len(made) == 1 else "are generated markets"
+    return [f"{listing(made)} {verb}: nothing here says anything of a real one."]
 
 
 def _earned(result: Mapping[str, Any]) -> str:
@@ -120,10 +129,13 @@ def _against_benchmark(oos: Mapping[str, Any], benchmark: Mapping[str, Any]) -> 
 
 def _across_folds(result: Mapping[str, Any]) -> list[str]:
     said = []
-    returns = [(fold.get("out_of_sample") or {}).get("annual_return") for fold in result.get("folds") or []]
-    known = [value for value in returns if value is not None]
+    outside = [fold.get("out_of_sample") or {} for fold in result.get("folds") or []]
+    known = [part for part in outside if part.get("total_return") is not None]
+    held = [part for part in known if part["total_return"] != 0 or part.get("exposure") or part.get("trades")]
     if len(known) > 1:
-        said.append(f"{len([value for value in known if value > 0])} of {len(known)} folds made money out of sample.")
+        won = len([part for part in held if part["total_return"] > 0])
+        idle = f"; {len(known) - len(held)} held nothing at all" if len(held) < len(known) else ""
+        said.append(f"{won} of {len(known)} folds made money out of sample{idle}.")
     efficiency = result.get("walk_forward_efficiency")
     if efficiency is not None:
         said.append(f"Walk-forward efficiency, out of sample over in sample, is {efficiency:.2f}.")
@@ -139,10 +151,8 @@ def _cost(result: Mapping[str, Any]) -> list[str]:
         return []
     if gross <= 0:
         return [f"The same fills lost {show(-gross, 'money')} before costs, and costs came to {show(paid, 'money')}."]
-    return [
-        f"The same fills made {show(gross, 'money')} before costs; costs came to {show(paid, 'money')}, "
-        f"{paid / gross:,.0%} of it."
-    ]
+    share = f", {paid / gross:,.0%} of it" if paid < 10 * gross else ""
+    return [f"The same fills made {show(gross, 'money')} before costs; costs came to {show(paid, 'money')}{share}."]
 
 
 def _events(events: Mapping[str, Any]) -> list[str]:

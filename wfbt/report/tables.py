@@ -23,6 +23,9 @@ def terminal_summary(result: Mapping[str, Any]) -> str:
         _totals(result),
         _costs(result.get("costs") or {}),
         "\n".join(textwrap.fill(sentence, WIDTH) for sentence in findings(result)),
+        "\n".join(
+            textwrap.fill(f"note: {note}", WIDTH, subsequent_indent="      ") for note in result.get("notes") or []
+        ),
     ]
     return "\n\n".join(block for block in blocks if block)
 

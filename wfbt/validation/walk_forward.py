@@ -7,6 +7,7 @@ costs cross the borders as they would in life.  Every candidate's returns, winne
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,9 +21,10 @@ from wfbt.engine.backtest import replay_ledger, span
 from wfbt.engine.intents import Heard, Lowering, Said
 from wfbt.engine.sweep import replay_lanes
 from wfbt.engine.tape import Deck
+from wfbt.errors import ConfigError
 from wfbt.kernels.abi import Rules
 from wfbt.ledger.ledger import Ledger
-from wfbt.ledger.metrics import daily_returns, objective
+from wfbt.ledger.metrics import FEWEST_DAYS, daily_returns, objective
 from wfbt.policy.base import Rule, evaluate
 from wfbt.validation.folds import Fold
 
@@ -121,9 +123,9 @@ def walk_forward(
     study: Study,
     folds: Sequence[Fold],
     memory: Memory | None = None,
-    progress: Callable[[int, int], None] = lambda fold, candidates: None,
+    progress: Callable[[str, int, int], None] = lambda what, done, total: None,
 ) -> WalkForward:
-    """Walk `study` through `folds`.  `progress(fold, candidates)` is called after each fold with what it tried."""
+    """Walk `study` through `folds`.  `progress(what, done, total)` tells of candidates evaluated and folds walked."""
     memory = memory or Memory()
     deck = study.deck
     trials: list[Trial] = []
@@ -133,14 +135,24 @@ def walk_forward(
         if trial is None:
             train, test = span(deck, *rows_of(fold.train)), span(deck, *rows_of(fold.test))
             if study.rule.kind == "class":
-                heard = _hear(study, [train[0], test[0]], _training_times(deck, fold))
+                heard = _hear(study, [train[0], test[0]], _training_times(deck, fold), progress)
             elif heard is None:
                 starts = [span(deck, *rows_of(block))[0] for one in folds for block in (one.train, one.test)]
-                heard = _hear(study, starts, None)
+                heard = _hear(study, starts, None, progress)
             trial = _try(study, heard, train, test)
+            if trial.train_returns.shape[1] < FEWEST_DAYS and study.objective != "total_return" and len(heard) > 1:
+                raise ConfigError(
+                    f"folds: fold {fold.index + 1} learns from {trial.train_returns.shape[1]} days, and of fewer than "
+                    f"{FEWEST_DAYS} there is no {study.objective} to choose by; lengthen folds.train"
+                )
             memory.keep(fold.index, trial)
+            done = "walked"
+        else:
+            done = "taken from the interrupted run"
         trials.append(trial)
-        progress(fold.index, len(study.candidates))
+        count = len(study.candidates)
+        tried = "1 candidate" if count == 1 else f"{count} candidates"
+        progress(f"fold {fold.index + 1} {done}, {tried}", len(trials), len(folds))
     return _stitch(study, folds, trials)
 
 
@@ -148,10 +160,18 @@ def _training_times(deck: Deck, fold: Fold) -> I8:
     return deck.close_ts[slice(*rows_of(fold.train))]
 
 
-def _hear(study: Study, starts: Sequence[int], train: I8 | None) -> list[Heard]:
-    return in_order(
-        lambda candidate: study.say(candidate, train).heard_from(starts), range(len(study.candidates)), study.jobs
-    )
+def _hear(
+    study: Study, starts: Sequence[int], train: I8 | None, progress: Callable[[str, int, int], None]
+) -> list[Heard]:
+    total, done = len(study.candidates), itertools.count(1)
+
+    def hear(candidate: int) -> Heard:
+        heard = study.say(candidate, train).heard_from(starts)
+        if (count := next(done)) == total or count % max(1, total // 10) == 0:
+            progress("candidates evaluated", count, total)
+        return heard
+
+    return in_order(hear, range(total), study.jobs)
 
 
 def _try(study: Study, heard: Sequence[Heard], train: tuple[int, int], test: tuple[int, int]) -> Trial:
