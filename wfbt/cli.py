@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -36,10 +35,9 @@ class Reporting(click.Group):
         except click.ClickException as error:
             error.show()
             sys.exit(error.exit_code)
-        except BrokenPipeError:
-            # Whoever read our output has gone; there is nobody left to tell.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(INTERNAL)
+        except SystemExit as left:
+            # Click leaves with 1, our "gate failed", when whoever read our output has gone.
+            sys.exit(INTERNAL if left.code == 1 else left.code)
         except WfbtError as error:
             if debug:
                 raise

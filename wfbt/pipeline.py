@@ -19,7 +19,7 @@ from wfbt.compute import cores
 from wfbt.config import schema
 from wfbt.config.load import dump_yaml, load_strategy, resolved
 from wfbt.data.load import load_market
-from wfbt.data.market import Market
+from wfbt.data.market import DAY, Market
 from wfbt.engine.account import Account, Exits, Limits, Sizing
 from wfbt.engine.backtest import replay_ledger, rules_of
 from wfbt.engine.costs import Costs, Impact
@@ -107,7 +107,7 @@ def run(
         rule = load_rule(_rule_name(config), config.base)
         progress("reading the market", 0, 0)
         market = _market(config)
-        study, plan = _study(config, market, rule, jobs)
+        study, plan, dropped = _study(config, market, rule, jobs)
     identity = {
         "config": _identity(config),
         "data": market.digest,
@@ -118,6 +118,9 @@ def run(
     run_id = provenance.run_id(identity)
     final = Path(out or "reports") / f"{config.name}-{run_id}"
     partial = final.with_name(final.name + ".partial")
+    for place in (final, partial):
+        if place.exists() and not place.is_dir():
+            raise ConfigError(f"{place} is a file where the run folder must go; move it away, or name another --out")
     with only_one(final.with_name(f".{final.name}.lock")), _naming(strategy), _cleared_when_refused(partial):
         loaded = time.monotonic()
         walk = walk_forward(
@@ -131,6 +134,9 @@ def run(
             ledger.reconcile()
         replayed = time.monotonic()
         result = result_dict(run_id, config, market, study, walk, benchmark)
+        result["notes"] += _dropped(dropped) + _short_of(config, market)
+        if config.trials is not None:
+            result["notes"].append("trials: looks are not counted by this version")
         for leftover in partial.iterdir():
             if leftover.name != ".trials":
                 shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
@@ -148,7 +154,10 @@ def run(
         }
         write_json(partial / "result.json", result)
         shutil.rmtree(partial / ".trials")
-        _publish(partial, final)
+        if not report and (final / "result.json").exists() and (final / "index.html").exists():
+            shutil.rmtree(partial)  # the same run is there already, with its report
+        else:
+            _publish(partial, final)
     return RunResult(run_id=run_id, folder=final, config=config, walk=walk, benchmark=benchmark, _result=result)
 
 
@@ -220,20 +229,26 @@ def _identity(config: schema.Strategy) -> dict[str, Any]:
         for key in FILES:
             symbol[key] = symbol[key] is not None
     tree["policy"]["rule"] = tree["policy"]["rule"].rpartition(":")[2]
+    for delay in tree["latency"].values():
+        if isinstance(delay, dict) and delay.get("file"):
+            delay["file"] = _measured(config.locate(delay["file"]))
     del tree["trials"]
     return tree
 
 
 def _from_folder(config: schema.Strategy, folder: Path) -> dict[str, Any]:
     """The resolved strategy with paths as they are seen from the run folder, so that it can be run there again."""
-    tree = resolved(config)
+    tree, real = resolved(config), os.path.realpath(folder)
 
     def seen(path: str) -> str:
-        return path if "://" in path else os.path.relpath(config.locate(path), folder)
+        return path if "://" in path else os.path.relpath(os.path.realpath(config.locate(path)), real)
 
     for symbol in tree["data"]["symbols"].values():
         for key in FILES:
             symbol[key] = symbol[key] and seen(symbol[key])
+    for delay in tree["latency"].values():
+        if isinstance(delay, dict) and delay.get("file"):
+            delay["file"] = seen(delay["file"])
     place, colon, attr = tree["policy"]["rule"].rpartition(":")
     if colon and (place.endswith(".py") or "/" in place):
         tree["policy"]["rule"] = f"{seen(place)}:{attr}"
@@ -305,7 +320,22 @@ def _measured(path: str) -> list[float]:
         raise ConfigError(f"latency file {path}: one delay in ms a line is expected: {error}") from error
 
 
-def _study(config: schema.Strategy, market: Market, rule: Rule, jobs: int) -> tuple[Study, list[Fold]]:
+def _dropped(count: int) -> list[str]:
+    return [f"{count} candidates of the search were dropped: the rule calls them invalid"] if count else []
+
+
+def _short_of(config: schema.Strategy, market: Market) -> list[str]:
+    """Where the files end before the strategy's span does."""
+    notes = []
+    for one in market.instruments:
+        begins, ends = int(one.bars.open_ts[0]), int(one.bars.close_ts[-1])
+        if begins - int(config.data.start) > DAY or int(config.data.end) - ends > DAY:
+            span = " to ".join(f"{pd.Timestamp(ts, tz='UTC'):%Y-%m-%d}" for ts in (begins, ends))
+            notes.append(f"{one.symbol}: its bars cover {span}, less than data.start to data.end")
+    return notes
+
+
+def _study(config: schema.Strategy, market: Market, rule: Rule, jobs: int) -> tuple[Study, list[Fold], int]:
     costs = Costs(
         maker_bps=config.costs.maker_bps,
         taker_bps=config.costs.taker_bps,
@@ -360,7 +390,7 @@ def _study(config: schema.Strategy, market: Market, rule: Rule, jobs: int) -> tu
         objective=config.folds.objective,
         jobs=jobs,
     )
-    return study, plan
+    return study, plan, found.dropped
 
 
 def _account(config: schema.Strategy) -> Account:
@@ -397,7 +427,8 @@ def _buy_and_hold(study: Study, config: schema.Strategy, plan: Sequence[Fold]) -
     """
     deck = replace(study.deck, stamps=study.deck.stamps[:0])
     first, last = rows_of(plan[0].test)[0], rows_of(plan[-1].test)[1]
-    weight = 1.0 / len(deck.symbols)
+    # An inverse account is in the coin: holding it is to hold no contract.
+    weight = 0.0 if deck.contracts["inverse"][0] else 1.0 / len(deck.symbols)
     columns = {one.symbol: Columns(target=np.full(len(one.bars), weight)) for one in study.lowering.market.instruments}
     plain = Lowering(study.lowering.market, deck, Sizing(), Exits())
     start = int(deck.decisions[first - 1]) + 1 if first else 0

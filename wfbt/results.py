@@ -168,7 +168,7 @@ def _assumptions(config: Strategy, study: Study) -> list[dict[str, Any]]:
         (
             "benchmark",
             "buy and hold",
-            "same cash and trading costs, equal parts at the first test bar; no funding, no limits",
+            "same cash and trading costs, equal parts as each is first traded; no funding, no limits",
         ),
         ("year", f"{study.deck.calendar.periods_per_year:g} days", "inferred from the bars"),
         ("size", "orders fill whole", "no cap on the share of volume, no partial fills"),

@@ -317,3 +317,29 @@ def test_stress_never_makes_a_venue_cheaper():
     costs = wfbt.Costs(maker_bps=-1.0).stressed(2.0)
     assert (costs.taker_bps, costs.half_spread_bps, costs.maker_bps) == (10.0, 1.0, -0.5)
     assert costs.impact == wfbt.Impact.sqrt(0.2, 0.1)
+
+
+def test_targets_with_the_wrong_times_are_refused():
+    data = market(bars([100.0] * 4))
+    closes = pd.to_datetime((np.arange(4) + 1) * HOUR, utc=True)
+    assert len(wfbt.backtest(data, pd.Series(1.0, closes), costs=FREE).fills) == 1
+    with pytest.raises(PolicyError, match="must be the closes of its bars"):
+        wfbt.backtest(data, pd.Series(1.0, closes - pd.Timedelta("1h")), costs=FREE)
+
+
+def test_a_target_without_a_stop_is_refused_once_stops_are_known():
+    wants = pd.DataFrame({"target": [1.0, -1.0, -1.0], "stop": [2.0, np.nan, 2.0]})
+    with pytest.raises(PolicyError, match="row 1"):
+        wfbt.backtest(market(bars([100] * 3)), wants, sizing=wfbt.Sizing(method="risk"))
+
+
+@pytest.mark.parametrize("samples", [[1.0, np.nan], [np.inf], []])
+def test_delays_that_are_no_numbers_are_refused(samples):
+    with pytest.raises(ConfigError, match="empirical"):
+        wfbt.Latency.empirical(samples)
+
+
+def test_a_grid_coarser_than_the_price_is_refused():
+    one = wfbt.Instrument(bars=bars([100.0] * 4), contract=wfbt.Contract(tick=1000.0))
+    with pytest.raises(DataError, match="tick"):
+        wfbt.backtest(market(one), [1.0] * 4)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -212,6 +211,3 @@ class Market:
     @property
     def period(self) -> int:
         return self.instruments[0].bars.period
-
-    def by_symbol(self) -> Mapping[str, Instrument]:
-        return {i.symbol: i for i in self.instruments}

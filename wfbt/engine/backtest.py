@@ -152,7 +152,7 @@ def _as_columns(targets: Any, deck: Deck) -> dict[str, Columns]:
             raise PolicyError(f"targets name {unknown[0]!r}; the market has {', '.join(deck.symbols)}")
         if missing := [name for name in deck.symbols if name not in targets]:
             raise PolicyError(f"targets for {', '.join(missing)} are missing")
-        return {s: _one(targets[s], s, p, len(deck.decisions)) for s, p in zip(deck.symbols, deck.places, strict=True)}
+        return {s: _one(targets[s], s, p, deck.close_ts) for s, p in zip(deck.symbols, deck.places, strict=True)}
     if isinstance(targets, pd.DataFrame) and set(targets.columns) <= set(deck.symbols):
         return _as_columns({str(name): targets[name].to_numpy() for name in targets.columns}, deck)
     if not isinstance(targets, pd.DataFrame | pd.Series):
@@ -169,15 +169,29 @@ def _as_columns(targets: Any, deck: Deck) -> dict[str, Columns]:
     return _as_columns({deck.symbols[0]: targets}, deck)
 
 
-def _one(given: Any, symbol: str, places: npt.NDArray[np.int64], clock: int) -> Columns:
+def _one(given: Any, symbol: str, places: npt.NDArray[np.int64], closes: npt.NDArray[np.int64]) -> Columns:
     """Columns of one symbol, given on its own bars or on the common clock."""
-    data = given if isinstance(given, pd.DataFrame) else pd.DataFrame({"target": np.asarray(given, np.float64)})
+    if isinstance(given, pd.DataFrame):
+        data = given
+    elif np.ndim(given) != 1:
+        raise PolicyError(f"{symbol}: targets must be one number per bar, had shape {np.shape(given)}")
+    else:
+        index = given.index if isinstance(given, pd.Series) else None
+        data = pd.DataFrame({"target": np.asarray(given, np.float64)}, index=index)
     if unknown := [name for name in data.columns if name not in NAMES]:
         raise PolicyError(f"{symbol}: unknown column {unknown[0]!r}; intents have {', '.join(NAMES)}")
     if "target" not in data.columns:
         raise PolicyError(f"{symbol}: a frame of intents needs a column target")
+    if isinstance(data.index, pd.DatetimeIndex):
+        times = pd.to_datetime(closes, utc=True)
+        index = data.index.tz_localize("UTC") if data.index.tz is None else data.index
+        if not (index.equals(times) or index.equals(times[places])):
+            raise PolicyError(
+                f"{symbol}: the index of the targets must be the closes of its bars, {times[places][0]} to "
+                f"{times[places][-1]}: a decision is made at a bar's close"
+            )
     columns = {str(name): data[name].to_numpy(np.float64) for name in data.columns}
-    if len(data) == clock != len(places):
+    if len(data) == len(closes) != len(places):
         columns = {name: column[places] for name, column in columns.items()}
     elif len(data) != len(places):
         raise PolicyError(f"{symbol}: {len(data)} targets for {len(places)} bars")

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from wfbt.data.market import DAY, Market
 from wfbt.engine.account import Exits, Sizing
@@ -201,6 +202,15 @@ class Lowering:
         if stop is None or (np.isnan(stop) & (target != 0) & ~np.isnan(target)).sum() == (target != 0).sum() > 0:
             raise PolicyError(
                 f"{symbol}: sizing.method risk needs a stop: let the rule return one, or set exits.stop_atr or stop_pct"
+            )
+        known = np.flatnonzero(~np.isnan(stop))
+        blind = np.isnan(stop) & (target != 0) & ~np.isnan(target)
+        if len(known) and (late := np.flatnonzero(blind[known[0] :])).size:
+            row = int(known[0] + late[0])
+            when = pd.Timestamp(int(self.market.instruments[a].bars.close_ts[row]), tz="UTC")
+            raise PolicyError(
+                f"{symbol}: target {target[row]:g} at row {row} ({when:%Y-%m-%d %H:%M:%S}Z) has no stop, and "
+                "sizing.method risk cannot size it; return a stop with every target, or NaN for both"
             )
         # An inverse contract loses multiplier·(1/(p−d) − 1/p) a unit when its stop is hit, a linear one multiplier·d.
         price = close - np.sign(target) * stop if self.market.instruments[a].contract.inverse else close

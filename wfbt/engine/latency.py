@@ -16,6 +16,10 @@ I8 = npt.NDArray[np.int64]
 F8 = npt.NDArray[np.float64]
 
 
+LONGEST = 3.2e18
+"""ns, about 100 years: no delay is longer."""
+
+
 def keyed_uniform(seed: int, symbol: str, stream: str, ts: I8) -> F8:
     """Uniform draws in (0, 1), each a function of (seed, symbol, stream, time) alone.
 
@@ -47,12 +51,12 @@ class Delay:
     def __post_init__(self) -> None:
         if self.model not in ("constant", "uniform", "lognormal", "empirical"):
             raise ConfigError(f"latency: unknown model {self.model!r}; use constant, uniform, lognormal or empirical")
-        if not 0 <= self.low <= self.high:
-            raise ConfigError(f"latency: 0 <= low <= high is required, were {self.low} and {self.high} ns")
-        if self.model == "lognormal" and not (self.median > 0 and self.sigma >= 0):
-            raise ConfigError("latency: lognormal needs median > 0 and sigma >= 0")
-        if self.model == "empirical" and not (self.samples and min(self.samples) >= 0):
-            raise ConfigError("latency: empirical needs at least one sample, all >= 0")
+        if not 0 <= self.low <= self.high < LONGEST:
+            raise ConfigError(f"latency: 0 <= low <= high < 100 years is required, were {self.low} and {self.high} ns")
+        if self.model == "lognormal" and not (0 < self.median < LONGEST and 0 <= self.sigma < 100):
+            raise ConfigError("latency: lognormal needs median > 0 and 0 <= sigma < 100")
+        if self.model == "empirical" and not (self.samples and all(0 <= ns < LONGEST for ns in self.samples)):
+            raise ConfigError("latency: empirical needs at least one sample, all numbers from 0 up to 100 years")
 
     def draw(self, seed: int, symbol: str, stream: str, ts: I8) -> I8:
         """(T,) ns, one for each decision time."""

@@ -89,8 +89,12 @@ def lay_out(market: Market, costs: Costs, latency: Latency, maintenance: float, 
     decision[decisions] = True
     fine = np.diff(np.r_[-1, decisions]) > 1  # decision bars that are laid out in finer rows
     notes: list[str] = []
-    if fine.any():
+    if any(i.execution_bars is not None for i in instruments):
         notes.append(f"execution bars fill the orders of {int(fine.sum())} of {len(decisions)} bars")
+        if fine.any() and any(i.mark is not None for i in instruments):
+            notes.append(
+                "inside execution bars trade prices stand in for the mark; the mark itself counts at their end"
+            )
 
     if alone:
         columns = {name: getattr(instruments[0].bars, name).reshape(-1, 1) for name in PRICES}
@@ -121,6 +125,7 @@ def lay_out(market: Market, costs: Costs, latency: Latency, maintenance: float, 
         if costs.impact or late:
             notes += _place_impact(sigma, volume, a, one, decisions[own], horizon, costs)
         stamps.append(_stamps(one, a, open_ts, close_ts, marks["open"][:, a]))
+        notes += _coverage(one, int(coarse_open[-1]))
         c = contracts[a]
         c["multiplier"], c["inverse"] = one.contract.multiplier, float(one.contract.inverse)
         c["tick"], c["lot"], c["maintenance"] = one.contract.tick, one.contract.lot, maintenance
@@ -160,6 +165,30 @@ def lay_out(market: Market, costs: Costs, latency: Latency, maintenance: float, 
         horizon=horizon,
         notes=tuple(notes),
     )
+
+
+def _coverage(one: Instrument, last_open: int) -> list[str]:
+    """What a symbol's files do not cover, and a grid that cannot be meant."""
+    bars, notes = one.bars, []
+    least = float(bars.low.min())
+    if one.contract.tick > least / 10:
+        raise DataError(
+            f"{one.symbol}: contract.tick {one.contract.tick:g} is more than a tenth of the price {least:g}"
+        )
+    if bars.open_ts[-1] < last_open:
+        ends = pd.Timestamp(int(bars.close_ts[-1]), tz="UTC")
+        notes.append(f"{one.symbol}: its bars end on {ends:%Y-%m-%d %H:%M}; what is held then stays at its last mark")
+    if one.funding is None:
+        notes.append(f"{one.symbol}: no funding file was given, so no funding is charged")
+    elif len(one.funding):
+        first, last = int(one.funding.ts[0]), int(one.funding.ts[-1])
+        usual = int(np.median(np.diff(one.funding.ts))) if len(one.funding) > 1 else DAY
+        missing = max(0, first - int(bars.open_ts[0]) - usual) + max(0, int(bars.close_ts[-1]) - last - usual)
+        if missing > 0:
+            notes.append(
+                f"{one.symbol}: no funding is known, and none charged, on {missing / DAY:,.1f} days of its bars"
+            )
+    return notes
 
 
 def _union(clocks: list[I8]) -> I8:

@@ -44,7 +44,6 @@ class Status(IntEnum):
     DONE = 0
     HALTED = 1  # equity reached zero
     FILLS_FULL = 2  # more fills than slots: allocate more and run again
-    FUNDING_FULL = 3
 
 
 INTENT = np.dtype(

@@ -11,15 +11,15 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 
 import pandas as pd
 
-from wfbt.compute import in_order
 from wfbt.errors import LedgerError
 from wfbt.report.tearsheet import write_tearsheet
 
@@ -42,39 +42,52 @@ def write_sheets(
     shares = [list(sheets[i :: min(jobs, len(sheets))]) for i in range(min(jobs, len(sheets)))]
     # A font search and OpenMP threads would be started by each process for itself.
     environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
-    workers = []
-    try:
-        for share in shares:
-            worker = subprocess.Popen(
-                [sys.executable, "-m", "wfbt.report.sheets"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env=environment,
-                text=True,
-            )
-            workers.append(worker)
-            assert worker.stdin is not None
-            worker.stdin.write(json.dumps([_spell(sheet, periods_per_year) for sheet in share]) + "\n")
-            worker.stdin.flush()
-        done = count(1)
-        for errors in in_order(lambda worker: _follow(worker, lambda: progress(next(done))), workers, len(workers)):
-            if errors:
-                raise LedgerError(f"a tearsheet could not be written:\n{errors}")
-    finally:
-        for worker in workers:
-            if worker.poll() is None:
-                worker.kill()
-                worker.wait()
+    workers: list[subprocess.Popen[str]] = []
+    heard, told = os.pipe()
+    with ExitStack() as stack:
+        lines = stack.enter_context(os.fdopen(heard))
+        stack.callback(_end, workers)
+        errors = [stack.enter_context(tempfile.TemporaryFile("w+", errors="replace")) for _ in shares]
+        try:
+            for share, said in zip(shares, errors, strict=True):
+                # -P: what lies in the working folder must not be imported in place of a library.
+                worker = subprocess.Popen(
+                    [sys.executable, "-P", "-m", "wfbt.report.sheets"],
+                    stdin=subprocess.PIPE,
+                    stdout=told,
+                    stderr=said,
+                    env=environment,
+                    text=True,
+                )
+                workers.append(worker)
+                _hand(worker, json.dumps([_spell(sheet, periods_per_year) for sheet in share]) + "\n")
+        finally:
+            os.close(told)
+        for done, _ in enumerate(lines, start=1):
+            progress(done)
+        for worker, said in zip(workers, errors, strict=True):
+            if worker.wait():
+                said.seek(0)
+                why = said.read().strip()[-2000:] or f"exit status {worker.returncode}"
+                raise LedgerError(f"a tearsheet could not be written:\n{why}")
 
 
-def _follow(worker: subprocess.Popen[str], written: Callable[[], None]) -> str:
-    """Wait for a worker, telling of each sheet; what it died of, or nothing."""
-    assert worker.stdout is not None
-    for _ in worker.stdout:
-        written()
-    _, errors = worker.communicate()
-    return errors.strip()[-2000:] or f"exit status {worker.returncode}" if worker.returncode else ""
+def _hand(worker: subprocess.Popen[str], work: str) -> None:
+    """Give a worker its tasks; one that has died already is found out when it is waited for."""
+    assert worker.stdin is not None
+    with suppress(BrokenPipeError):
+        worker.stdin.write(work)
+        worker.stdin.flush()
+
+
+def _end(workers: Sequence[subprocess.Popen[str]]) -> None:
+    for worker in workers:
+        if worker.poll() is None:
+            worker.kill()
+            worker.wait()
+        if worker.stdin is not None:
+            with suppress(BrokenPipeError):
+                worker.stdin.close()
 
 
 def _spell(sheet: Sheet, periods_per_year: int) -> dict[str, object]:

@@ -27,6 +27,7 @@ def findings(result: Mapping[str, Any]) -> list[str]:
         *_across_folds(result),
         *_cost(result),
         *_events(result.get("events") or {}),
+        *_untested(result),
     ]
 
 
@@ -69,6 +70,12 @@ def _tested(result: Mapping[str, Any]) -> str:
         choice = f"{who} the best of {among} candidates on its own training rows, on rows that choice had not seen"
     number = "1 fold" if len(folds) == 1 else f"{len(folds)} folds"
     return f"{result.get('name', 'The strategy')} traded {symbols} from {span(result)}{length} in {number}, {choice}."
+
+
+def _untested(result: Mapping[str, Any]) -> list[str]:
+    if "leakage" not in result or result["leakage"]:
+        return []
+    return ["No leak test was run: a rule that peeks would look better than this."]
 
 
 def _unreal(data: Mapping[str, Any]) -> list[str]:

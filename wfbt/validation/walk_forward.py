@@ -21,7 +21,7 @@ from wfbt.engine.backtest import replay_ledger, span
 from wfbt.engine.intents import Heard, Lowering, Said
 from wfbt.engine.sweep import replay_lanes
 from wfbt.engine.tape import Deck
-from wfbt.errors import ConfigError
+from wfbt.errors import ConfigError, PolicyError
 from wfbt.kernels.abi import Rules
 from wfbt.ledger.ledger import Ledger
 from wfbt.ledger.metrics import FEWEST_DAYS, daily_returns, objective
@@ -206,6 +206,12 @@ def _stitch(study: Study, folds: Sequence[Fold], trials: Sequence[Trial]) -> Wal
             whole = said[trial.chosen]
         own = whole.heard_from([train[0]]).between(*train)
         learnt.append(replay_ledger(deck, own, study.rules, *rows_of(fold.train)))
+        again = learnt[-1].returns_daily().to_numpy(np.float64)
+        if not np.allclose(again, trial.train_returns[trial.chosen], rtol=1e-9, atol=1e-12):
+            raise PolicyError(
+                f"{study.rule.name}: asked twice with the same bars and parameters it gave two answers (fold "
+                f"{fold.index + 1}); a rule may keep no state between calls and must seed whatever it draws"
+            )
         parts.append(whole.within(*span(deck, *rows_of(fold.test))))
     first, last = rows_of(folds[0].test)[0], rows_of(folds[-1].test)[1]
     ledger = replay_ledger(deck, Said.stitched(parts).intents(), study.rules, first, last)
