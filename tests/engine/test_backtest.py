@@ -343,3 +343,13 @@ def test_a_grid_coarser_than_the_price_is_refused():
     one = wfbt.Instrument(bars=bars([100.0] * 4), contract=wfbt.Contract(tick=1000.0))
     with pytest.raises(DataError, match="tick"):
         wfbt.backtest(market(one), [1.0] * 4)
+
+
+@pytest.mark.parametrize("names", [("A", "B"), ("B", "A")])
+def test_a_rotation_at_full_leverage_does_not_depend_on_names(names):
+    first, second = (bars([100.0] * 6, symbol=name) for name in names)
+    targets = {names[0]: np.array([1.0, 1, 1, 0, 0, 0]), names[1]: np.array([0.0, 0, 0, 1, 1, 1])}
+    ordered = sorted([first, second], key=lambda one: one.symbol)
+    ledger = wfbt.backtest(market(*ordered), targets, costs=FREE, account=wfbt.Account(cash=1_000))
+    held = dict(zip(ledger.symbols, ledger.position[-1].tolist(), strict=True))
+    assert held == {names[0]: 0.0, names[1]: 10.0}

@@ -166,8 +166,11 @@ class Replay:
 
     def row(self, t: int) -> None:
         if t > self.first:
-            for a in range(len(self.legs)):
-                self.orders_and_funding(t, a)
+            growing = [self.grows(t, a) for a in range(len(self.legs))]
+            for turn in (False, True):
+                for a in range(len(self.legs)):
+                    if growing[a] == turn:
+                        self.orders_and_funding(t, a)
             self.gapped_exits(t)
             self.liquidation(t)
             for a in self.exposed(t):
@@ -187,6 +190,14 @@ class Replay:
         return not isnan(self.open[t][a])
 
     # 1. Orders and funding
+
+    def grows(self, t: int, a: int) -> bool:
+        leg = self.legs[a]
+        if not self.trades(t, a):
+            return False
+        live = [order for order in leg.flight if order.arrive < self.close_ts[t]]
+        orders = live or ([leg.working] if leg.working is not None else [])
+        return bool(orders) and abs(orders[-1].goal) > abs(leg.position)
 
     def orders_and_funding(self, t: int, a: int) -> None:
         leg, opens = self.legs[a], self.open_ts[t]

@@ -227,6 +227,7 @@ STATE = np.dtype(
         ("held_take", np.float64),
         ("held_trail", np.float64),
         ("trailed", np.int64),  # the level is the trail's
+        ("stamp", np.int64),  # next funding stamp of this row, -1 none
         ("deadline", np.int64),  # of the time exit
         ("inside", np.int64),  # filled inside this bar
         ("flatten", np.int64),  # a breaker closes it at its next open

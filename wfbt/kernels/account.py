@@ -127,6 +127,18 @@ def pay_funding(account, tally, state, contract, out, stamp, row):
 
 
 @inlined
+def grows(state, flight, work, asset, now):
+    """Would the newest order that is live by the row's close leave a larger position than is held?"""
+    newest = -1
+    for i in range(state["flying"]):
+        if flight[asset, i]["arrive"] < now:
+            newest = i
+    if newest >= 0:
+        return abs(flight[asset, newest]["goal"]) > abs(state["position"])
+    return state["working"] != 0 and abs(work[asset]["goal"]) > abs(state["position"])
+
+
+@inlined
 def settle(account, tally, state, contract, stamps, stamp, payments, paid, step, row, asset, until):
     """Pay the stamps of this row and asset up to `until`; the next stamp and the next payment slot."""
     while stamp < len(stamps) and stamps[stamp]["row"] == row and stamps[stamp]["asset"] == asset:

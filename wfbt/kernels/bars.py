@@ -19,6 +19,7 @@ from wfbt.kernels.account import (
     end_trip,
     forget,
     goal_after_costs,
+    grows,
     leave_at,
     liquidate,
     liquidation_mark,
@@ -138,17 +139,29 @@ def replay(
                 while stamp < len(stamps) and stamps[stamp]["row"] < t:
                     stamp += 1
 
-                # 1. Orders and funding, asset by asset.
-                for a in range(assets):
+                stamped = stamp < len(stamps) and stamps[stamp]["row"] == t
+                if stamped:
+                    for a in range(assets):
+                        state[a]["stamp"] = -1
+                    while stamp < len(stamps) and stamps[stamp]["row"] == t:
+                        if state[stamps[stamp]["asset"]]["stamp"] < 0:
+                            state[stamps[stamp]["asset"]]["stamp"] = stamp
+                        stamp += 1
+
+                # 1. Orders and funding, asset by asset; what reduces a position comes first and frees margin.
+                for visit in range(2 * assets if assets > 1 else 1):
+                    turn, a = visit // assets, visit % assets
                     s, c = state[a], contracts[a]
                     x, y = np.uint64(row + a), np.uint64(row + a - assets)
                     opening = open[x]
+                    trades = not isnan(opening)
+                    if assets > 1 and (turn == 1) != (trades and grows(s, flight, work, a, now)):
+                        continue
                     s["inside"] = 0
                     s["anchor"] = opening
-                    settles = stamp < len(stamps) and stamps[stamp]["row"] == t and stamps[stamp]["asset"] == a
+                    settles = stamped and s["stamp"] >= 0
                     if settles:
-                        stamp, p = settle(account, tally, s, c, stamps, stamp, payments, p, step, t, a, begin)
-                    trades = not isnan(opening)
+                        s["stamp"], p = settle(account, tally, s, c, stamps, s["stamp"], payments, p, step, t, a, begin)
                     if s["position"] == 0.0:
                         s["flatten"] = 0
                     elif trades and (s["flatten"] != 0 or begin >= s["deadline"]):
@@ -197,7 +210,9 @@ def replay(
                             ):  # fmt: skip
                                 n += step
                         if settles:
-                            stamp, p = settle(account, tally, s, c, stamps, stamp, payments, p, step, t, a, at)
+                            s["stamp"], p = settle(
+                                account, tally, s, c, stamps, s["stamp"], payments, p, step, t, a, at
+                            )
                         if order["rebalance"] != 0 and s["position"] == 0.0:
                             continue  # closed while the rebalance flew
 
@@ -243,7 +258,7 @@ def replay(
                         set_levels(s, c["tick"])
                         n += step
                     if settles:
-                        stamp, p = settle(account, tally, s, c, stamps, stamp, payments, p, step, t, a, NEVER)
+                        s["stamp"], p = settle(account, tally, s, c, stamps, s["stamp"], payments, p, step, t, a, NEVER)
 
                 # 2. Exits that the open, or the moment of an entry, has gapped through.
                 exposed = False
