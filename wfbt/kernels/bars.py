@@ -490,7 +490,7 @@ def replay(
             if t >= due:
                 continue
             if not flat:
-                if stamp < len(stamps):
+                if stamp < len(stamps) and assets > 1:  # one asset's glide pays its funding by itself
                     due = min(due, stamps[stamp]["row"])
                 if banded or t >= due:
                     continue
@@ -526,15 +526,24 @@ def replay(
                 if deadline != NEVER:
                     due = min(due, np.searchsorted(open_ts, deadline))
                 level, target = s["level"], s["target"]
+                while stamp < len(stamps) and stamps[stamp]["row"] < t:
+                    stamp += 1
+                pays = stamps[stamp]["row"] if stamp < len(stamps) else stop
                 while True:
+                    if t >= due and open_ts[t] >= deadline:
+                        break
+                    if t == pays:
+                        stamp, p = settle(account, tally, s, c, stamps, stamp, payments, p, step, t, 0, NEVER)
+                        pays = stamps[stamp]["row"] if stamp < len(stamps) else stop
+                        funds = account["cash"]
+                        margin = liquidation_mark(funds, s["position"], c)
+                        margin *= 1.0 + 1e-9 if long else 1.0 - 1e-9
                     x = np.uint64(t)
                     # Written so that a NaN, a missing bar, hands over.
                     if long:
                         if not (low[x] > level and high[x] <= target and mark_low[x] > margin):
                             break
                     elif not (high[x] < level and low[x] >= target and mark_high[x] < margin):
-                        break
-                    if t >= due and (open_ts[t] >= deadline or (stamp < len(stamps) and stamps[stamp]["row"] <= t)):
                         break
                     if trailing and (high[x] > s["extreme"] if long else low[x] < s["extreme"]):
                         s["extreme"] = high[x] if long else low[x]
