@@ -26,6 +26,7 @@ ORDER = [
     "gate",
     "report",
     "results",
+    "assembly",
     "pipeline",
     "cli",
 ]
