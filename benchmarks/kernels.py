@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from machine import best, describe, peak_mib, row
 
 import wfbt
-from wfbt.data.market import HOUR
+from wfbt.data.market import HOUR, MINUTE
 from wfbt.engine.backtest import replay_ledger, rules_of
 from wfbt.engine.intents import Lowering
 from wfbt.engine.sweep import replay_lanes
@@ -29,8 +29,8 @@ from wfbt.kernels.abi import ACCOUNT, FILL, INTENT, LANE, PAYMENT, TALLY, Rules,
 from wfbt.kernels.bars import replay
 
 
-def market(rows: int, seed: int = 0) -> wfbt.Market:
-    """A mean-reverting market of hourly bars that no account outgrows."""
+def market(rows: int, period: int = HOUR, seed: int = 0) -> wfbt.Market:
+    """A mean-reverting market that no account outgrows, with funding every eight hours."""
     from scipy.signal import lfilter
 
     rng = np.random.default_rng(seed)
@@ -38,19 +38,16 @@ def market(rows: int, seed: int = 0) -> wfbt.Market:
     opens = np.r_[100.0, close[:-1]]
     bars = wfbt.Bars(
         symbol="X",
-        period=HOUR,
-        open_ts=np.arange(rows) * HOUR,
+        period=period,
+        open_ts=np.arange(rows) * period,
         open=opens,
         high=np.maximum(opens, close) * (1 + np.abs(rng.normal(0, 0.002, rows))),
         low=np.minimum(opens, close) * (1 - np.abs(rng.normal(0, 0.002, rows))),
         close=close,
         volume=np.full(rows, 4e6),
     )
-    funding = wfbt.Funding(
-        ts=np.arange(8, rows, 8) * HOUR,
-        rate=np.full(len(range(8, rows, 8)), 1e-6),
-        mark=np.full(len(range(8, rows, 8)), np.nan),
-    )
+    stamps = np.arange(8 * HOUR, rows * period, 8 * HOUR)
+    funding = wfbt.Funding(ts=stamps, rate=np.full(len(stamps), 1e-6), mark=np.full(len(stamps), np.nan))
     return wfbt.Market(instruments=(wfbt.Instrument(bars=bars, funding=funding),), digest="")
 
 
@@ -114,14 +111,14 @@ def kernel_seconds(deck, said, rules: Rules) -> tuple[float, np.void]:
 def full_realism() -> None:
     print("\nfull realism: brackets, latency, impact, funding, liquidation, breakers, cool-down, leverage (one thread)")
     rows = 1_000_000
-    data = market(rows)
+    data = market(rows, MINUTE)
     deck = lay_out(data, COSTS, LATENCY, 0.005, seed=1)
     rules = rules_of(ACCOUNT_, COSTS, LATENCY, SIZING, wfbt.Exits(), LIMITS, deck.horizon)
     bars = data.instruments[0].bars
     for name, share, brackets, most in (
-        ("1 × 1 M, full ledger, no intent but the first", 0.0, False, 6.0),
-        ("1 × 1 M, full ledger, intents on 5% of bars", 0.05, True, 15.0),
-        ("1 × 1 M, full ledger, an intent every bar", 1.0, False, 50.0),
+        ("1 × 1 M minutes, full ledger, no intent but the first", 0.0, False, 6.0),
+        ("1 × 1 M minutes, full ledger, intents on 5% of bars", 0.05, True, 15.0),
+        ("1 × 1 M minutes, full ledger, an intent every bar", 1.0, False, 50.0),
     ):
         said = intents(rows, share or 1.0, 1, brackets)
         if not share:
@@ -153,7 +150,7 @@ def full_realism() -> None:
         assert done.tallies["equity"][lane] == replay_ledger(deck, many[lane], rules).equity[-1]
     seconds = best(lambda: replay_lanes(deck, many, whole, rules), 3)
     nanos = seconds * 1e9 / rows / lanes
-    row("1000 × 10 k, metrics only, intents on 5% of bars", f"{nanos:.1f} ns/bar", "<= 8", nanos <= 8)
+    row("1000 × 10 k hours, metrics only, intents on 5% of bars", f"{nanos:.1f} ns/bar", "<= 8", nanos <= 8)
     print(f"    fills per bar {done.tallies['fills'].sum() / rows / lanes:.3f}")
 
 

@@ -135,7 +135,10 @@ def _measured(path: str) -> list[float]:
 
 def dropped_note(count: int) -> list[str]:
     """Say how many candidates the rule refused."""
-    return [f"{count} candidates of the search were dropped: the rule calls them invalid"] if count else []
+    if not count:
+        return []
+    what = "1 candidate of the search was" if count == 1 else f"{count} candidates of the search were"
+    return [f"{what} dropped: the rule calls such values invalid"]
 
 
 def short_of(config: schema.Strategy, market: Market) -> list[str]:

@@ -110,20 +110,21 @@ def trade(
 
 
 @inlined
-def pay_funding(account, tally, state, contract, out, stamp, row):
+def pay_funding(account, tally, state, contract, out, keep, stamp, row):
     """Settle one stamp on the position held just before it.  A positive rate: longs pay."""
     paid = contract["multiplier"] * state["position"] * abs(value(stamp["mark"], contract["inverse"])) * stamp["rate"]
     account["cash"] -= paid
     state["trip"] -= paid
     tally["funding"] += paid
     tally["payments"] += 1
-    out["ts"] = stamp["ts"]
-    out["row"] = row
-    out["asset"] = stamp["asset"]
-    out["position"] = state["position"]
-    out["rate"] = stamp["rate"]
-    out["mark"] = stamp["mark"]
-    out["paid"] = paid
+    if keep:
+        out["ts"] = stamp["ts"]
+        out["row"] = row
+        out["asset"] = stamp["asset"]
+        out["position"] = state["position"]
+        out["rate"] = stamp["rate"]
+        out["mark"] = stamp["mark"]
+        out["paid"] = paid
 
 
 @inlined
@@ -145,7 +146,7 @@ def settle(account, tally, state, contract, stamps, stamp, payments, paid, step,
         if stamps[stamp]["ts"] > until:
             break
         if state["position"] != 0.0:
-            pay_funding(account, tally, state, contract, payments[paid], stamps[stamp], row)
+            pay_funding(account, tally, state, contract, payments[paid], step > 0, stamps[stamp], row)
             paid += step
         stamp += 1
     return stamp, paid
