@@ -115,7 +115,12 @@ def run(
 
         click.echo(terminal_summary(result.to_dict()))
     page = result.folder / ("result.json" if no_report else "index.html")
-    click.echo(f"{result.folder}" if quiet else f"\nopen {page}")
+    if quiet:
+        click.echo(str(result.folder))
+        return
+    click.echo(f"\nopen {page}")
+    if (sheet := result.folder / "tearsheet.html").exists():
+        click.echo(f"tearsheet {sheet}")
 
 
 class _Progress:

@@ -28,12 +28,6 @@ class LedgerError(WfbtError):
     exit_code = 70
 
 
-class RefusedError(WfbtError):
-    """Work that would break a promise: a leak, an artefact or a provenance that does not match."""
-
-    exit_code = 3
-
-
 class DataError(WfbtError):
     """Market data that break a rule."""
 

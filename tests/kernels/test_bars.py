@@ -13,7 +13,7 @@ from wfbt.kernels.abi import Reason
 from wfbt.kernels.bars import replay
 
 COMPILED = hasattr(replay, "py_func")
-FEW = int(os.environ.get("WFBT_CASES", "300" if COMPILED else "60"))
+FEW = int(os.environ.get("WFBT_CASES", "1000" if COMPILED else "60"))
 
 
 def value(price, inverse):
