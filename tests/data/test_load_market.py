@@ -219,7 +219,7 @@ def test_volume_that_counts_no_units_is_noted_unless_adv_is_given(folder, zeros,
     write(folder / "bars.parquet", bars_table(720, **given))
     market = load(folder, {"volume": volume})
     assert market.instruments[0].volume == "none"
-    assert market.notes[0].endswith("no adv is given: impact and participation caps are off")
+    assert market.notes[0].endswith("no adv is given: impact is off")
     assert load(folder, {"volume": volume, "adv": 5.0}).notes == ()
 
 

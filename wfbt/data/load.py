@@ -275,7 +275,7 @@ def _instrument(reader: _Reader, symbol: str, spec: Mapping[str, Any]) -> Instru
         volume = "none"
     if volume == "none" and adv is None:
         why = "bars hold no volume" if not bars.volume.any() else "volume is not in units"
-        reader.notes.append(f"{symbol}: {why} and no adv is given: impact and participation caps are off")
+        reader.notes.append(f"{symbol}: {why} and no adv is given: impact is off")
     elif volume == "units" and adv is None and np.array_equal(bars.volume, np.floor(bars.volume)):
         reader.notes.append(
             f"{symbol}: volume is whole numbers throughout and taken as units of {symbol}; "

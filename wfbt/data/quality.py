@@ -241,7 +241,7 @@ def _check_missing(report: Report, stamps: Stamps, period: int, max_missing: flo
 
 def _check_zero_volume(report: Report) -> None:
     zero = report.raw["volume"] == 0
-    words = "on every bar: impact and caps need an explicit adv" if zero.all() else "nothing traded"
+    words = "on every bar: impact needs an explicit adv" if zero.all() else "nothing traded"
     report.rows("zero_volume", zero, lambda i: f"volume is 0: {words}")
 
 

@@ -311,8 +311,6 @@ def _place_impact(sigma: F8, volume: F8, a: int, one: Instrument, rows: I8, hori
         traded = np.where(np.isnan(deviation), np.nan, one.adv)
     elif one.volume == "none" or not one.bars.volume.any():
         traded = np.full(len(traded), np.nan)
-        if costs.impact:
-            notes.append(f"{one.symbol}: no volume in units, so market impact is off; give adv to have it")
     elif costs.impact:
         notes.append(f"{one.symbol}: the first 2 bars have no trailing volatility, so an order there has no impact")
     if len(rows) == len(sigma):
