@@ -72,6 +72,10 @@ class Case:
         rows, assets = self.tape.open.shape
         return f"Case({rows} rows, {assets} assets, {len(self.intents)} intents, {self.rules})"
 
+    def _repr_pretty_(self, printer: object, cycle: bool) -> None:
+        """What Hypothesis prints of a failing case; of itself it would print every array."""
+        printer.text(repr(self))  # type: ignore[attr-defined]
+
 
 def random_case(rng: np.random.Generator, assets: int | None = None, rows: int | None = None) -> Case:
     """A case with features of its own; the same generator state gives the same case."""

@@ -197,7 +197,7 @@ class Replay:
             return False
         live = [order for order in leg.flight if order.arrive < self.close_ts[t]]
         orders = live or ([leg.working] if leg.working is not None else [])
-        return bool(orders) and abs(orders[-1].goal) > abs(leg.position)
+        return bool(orders) and abs(orders[-1].goal) > abs(leg.position) * (1 + 1e-9)
 
     def orders_and_funding(self, t: int, a: int) -> None:
         leg, opens = self.legs[a], self.open_ts[t]
@@ -424,13 +424,13 @@ class Replay:
             leg.trip += spec.m * closed * sign(before) * (spec.v(price) - spec.v(leg.entry))
             if after == 0:
                 leg.trip -= fee
-                self.end_trip(t, leg)
+                self.end_trip(t, leg, spec.m * closed * abs(spec.v(price)))
             elif sign(after) == sign(before):
                 leg.trip -= fee
             else:
                 share = fee * abs(before) / abs(qty)
                 leg.trip -= share
-                self.end_trip(t, leg)
+                self.end_trip(t, leg, spec.m * closed * abs(spec.v(price)))
                 leg.trip = -(fee - share)
                 leg.entry = price
 
@@ -440,8 +440,10 @@ class Replay:
             return (held + added) / (held / entry + added / price)
         return (entry * held + price * added) / (held + added)
 
-    def end_trip(self, t: int, leg: Leg) -> None:
+    def end_trip(self, t: int, leg: Leg, value_closed: float) -> None:
         self.trips += 1
+        if abs(leg.trip) <= 1e-9 * value_closed:
+            leg.trip = 0.0
         if leg.trip > 0:
             self.wins += 1
             self.won += leg.trip
@@ -567,7 +569,7 @@ class Replay:
             leg.trip += spec.m * held * (v - spec.v(leg.entry)) - fee
             leg.position = 0.0
             leg.brackets_off()
-            self.end_trip(t, leg)
+            self.end_trip(t, leg, spec.m * abs(held) * abs(v))
 
     # 4. Stop, 5. Take, 6. Trail, asset by asset
 

@@ -24,8 +24,12 @@ def value(price, inverse):
 
 
 @inlined
-def end_trip(account, tally, trip, now, rules):
-    """Count a finished round trip; too many losses in a row begin a cool-down."""
+def end_trip(account, tally, trip, closed, now, rules):
+    """Count a finished round trip; too many losses in a row begin a cool-down.
+
+    `closed` is the value that the last fill closed: a result that is only its rounding is neither won nor lost.
+    """
+    trip = trip if abs(trip) > 1e-9 * closed else 0.0
     # Sums instead of branches: whether a trip wins cannot be predicted.
     tally["trips"] += 1
     tally["wins"] += 1 if trip > 0.0 else 0
@@ -68,7 +72,7 @@ def book(account, tally, state, contract, qty, price, fee, now, rules):
     old_fee = fee * closed / abs(qty) if reversed_ else fee
     state["trip"] += m * closed * side * (v - value(state["entry"], inverse)) - old_fee
     if reversed_ or after == 0.0:
-        end_trip(account, tally, state["trip"], now, rules)
+        end_trip(account, tally, state["trip"], m * closed * abs(v), now, rules)
         state["trip"] = old_fee - fee
         state["entry"] = price
     return reversed_
@@ -129,14 +133,17 @@ def pay_funding(account, tally, state, contract, out, keep, stamp, row):
 
 @inlined
 def grows(state, flight, work, asset, now):
-    """Would the newest order that is live by the row's close leave a larger position than is held?"""
+    """Would the newest order that is live by the row's close leave a larger position than is held?
+
+    A reversal to the same size is no growth, however its units were rounded.
+    """
     newest = -1
     for i in range(state["flying"]):
         if flight[asset, i]["arrive"] < now:
             newest = i
     if newest >= 0:
-        return abs(flight[asset, newest]["goal"]) > abs(state["position"])
-    return state["working"] != 0 and abs(work[asset]["goal"]) > abs(state["position"])
+        return abs(flight[asset, newest]["goal"]) > abs(state["position"]) * (1.0 + 1e-9)
+    return state["working"] != 0 and abs(work[asset]["goal"]) > abs(state["position"]) * (1.0 + 1e-9)
 
 
 @inlined

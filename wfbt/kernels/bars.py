@@ -325,7 +325,7 @@ def replay(
                             fee = min(rules["liquidation_fee"] * closed, max(account["cash"], 0.0))
                             account["cash"] -= fee
                             fee_of_venue += fee
-                            end_trip(account, tally, s["trip"] - fee, now, rules)
+                            end_trip(account, tally, s["trip"] - fee, closed, now, rules)
                             s["position"] = 0.0
                             bare(s)
                         if account["cash"] < 0.0:
@@ -374,7 +374,8 @@ def replay(
                         liquidate(account, tally, s, c, fills[n], at_mark, t, now - 1, account["orders"], a)
                         account["orders"] += 1
                         n += step
-                        end_trip(account, tally, s["trip"], now, rules)
+                        closed = c["multiplier"] * abs(s["position"] * at_mark)
+                        end_trip(account, tally, s["trip"], closed, now, rules)
                         s["position"] = 0.0
                         bare(s)
                 fallen_short -= account["cash"]
