@@ -21,6 +21,8 @@ class Reason(IntEnum):
     TIME = 5
     LIQUIDATION = 6
     BREAKER = 7
+    DELISTED = 8
+    RATCHET = 9
 
 
 class Liquidity(IntEnum):
@@ -38,12 +40,56 @@ class Size(IntEnum):
     NOTIONAL = 1
 
 
+class Schedule(IntEnum):
+    """How an order is worked."""
+
+    WHOLE = 0
+    SLICES = 1  # TWAP and VWAP: the host lays the slices out
+    POV = 2
+    ICEBERG = 3
+
+
+class Outcome(IntEnum):
+    """How an order of the policy ended."""
+
+    OPEN = 0  # still on its way or at work when the lane ended
+    FILLED = 1  # complete, also when there was nothing to do
+    CUT = 2  # by leverage or margin
+    REPLACED = 3
+    EXPIRED = 4
+    REJECTED = 5  # post-only, and marketable
+    CANCELLED = 6  # by an exit, a breaker, a liquidation, a delisting or a target that is held
+
+
+class Bound(IntEnum):
+    """Exposure limits, in the order in which they are judged."""
+
+    GROSS = 0
+    NET = 1
+    ASSET = 2
+    CONCENTRATION = 3
+    CORRELATED = 4
+    VAR = 5
+    CVAR = 6
+    LIQUIDITY = 7
+    STOPS = 8
+    VOLATILITY = 9
+
+
+class Act(IntEnum):
+    """What an exposure limit does when it is broken."""
+
+    CAP = 0
+    REFUSE = 1
+    FLATTEN = 2
+
+
 class Status(IntEnum):
     """How a lane ended."""
 
     DONE = 0
     HALTED = 1  # equity reached zero
-    FILLS_FULL = 2  # more fills than slots: allocate more and run again
+    FULL = 2  # more fills, orders, events or liquidations than slots: allocate more and run again
 
 
 INTENT = np.dtype(
@@ -54,6 +100,74 @@ INTENT = np.dtype(
         ("stop", np.float64),
         ("take", np.float64),
         ("trail", np.float64),
+        ("limit", np.float64),  # prices, NaN none
+        ("trigger", np.float64),
+        ("other_size", np.float64),  # the other leg of an OCO pair, NaN none
+        ("other_limit", np.float64),
+        ("other_trigger", np.float64),
+        ("expire", np.int64),  # ns UTC
+        ("first_slice", np.int64),  # slices [first, last) of a schedule
+        ("last_slice", np.int64),
+    ],
+    align=True,
+)
+
+SLICE = np.dtype([("ts", np.int64), ("share", np.float64)], align=True)
+"""From `ts` on, `share` (cumulative, ending at 1) of a scheduled order is due."""
+
+TIER = np.dtype([("cap", np.float64), ("rate", np.float64), ("amount", np.float64)], align=True)
+"""Margin tier: maintenance = rate·notional − amount up to a notional of `cap` (inf: the last), in the account's currency."""
+
+FEE = np.dtype([("volume", np.float64), ("maker", np.float64), ("taker", np.float64)], align=True)
+"""Fee tier: rates from a trailing 30-day volume on; sorted, the first at 0."""
+
+LIMIT = np.dtype([("most", np.float64), ("act", np.int64)], align=True)
+"""One exposure limit; inf: off."""
+
+ORDER_LOG = np.dtype(
+    [
+        ("number", np.int64),
+        ("asset", np.int32),
+        ("outcome", np.int8),
+        ("reason", np.int8),  # TARGET or BAND
+        ("row", np.int64),  # decided at its close
+        ("live", np.int64),
+        ("expire", np.int64),
+        ("goal", np.float64),
+        ("limit", np.float64),
+        ("trigger", np.float64),
+        ("arrival", np.float64),
+        ("filled", np.float64),  # signed units
+        ("value", np.float64),  # Σ |qty|·price
+        ("ended", np.int64),  # ns UTC; the lane's last close when OPEN
+    ],
+    align=True,
+)
+
+EVENT = np.dtype(
+    [
+        ("ts", np.int64),
+        ("row", np.int64),
+        ("asset", np.int64),  # −1: the account
+        ("bound", np.int64),
+        ("act", np.int64),
+        ("value", np.float64),
+        ("most", np.float64),
+    ],
+    align=True,
+)
+"""An exposure limit that acted."""
+
+LIQUIDATION = np.dtype(
+    [
+        ("ts", np.int64),
+        ("row", np.int64),
+        ("asset", np.int64),
+        ("qty", np.float64),
+        ("price", np.float64),
+        ("bankruptcy", np.float64),  # NaN where no price empties the account
+        ("fee", np.float64),
+        ("shortfall", np.float64),
     ],
     align=True,
 )
@@ -141,6 +255,9 @@ TALLY = np.dtype(
         ("shortfall", np.float64),
         ("traded", np.float64),
         ("breakers", np.int64),
+        ("orders", np.int64),
+        ("events", np.int64),
+        ("liquidations", np.int64),
     ],
     align=True,
 )
@@ -167,6 +284,22 @@ class Rules(NamedTuple):
     drawdown: float  # inf: off
     losses: int  # 0: off
     cool_down: int  # ns
+    participation: float  # of an order or exit in the volume of a row; inf: off
+    hourly: float  # of a symbol's fills in the volume of a clock hour; inf: off
+    touch: float  # share of a row's volume that a resting order gets when its limit is only touched
+    post_only: bool
+    min_interval: int  # ns between orders of a symbol
+    max_open: int  # orders of a symbol open at once
+    schedule: int  # Schedule
+    share: float  # of POV in a row's volume; of an iceberg, what it displays
+    isolated: bool
+    ratchet_after: float  # R; inf: off
+    ratchet_keep: float
+    follow: bool  # trails follow `Activity.follow`
+    correlated_at: float  # threshold of Bound.CORRELATED
+    tail: float  # share of the worst days, of VAR and CVAR
+    window: int  # days of VAR and CVAR
+    monthly: float  # value traded in the 30 days before the lane
 
 
 RULES = np.dtype(
@@ -179,6 +312,32 @@ RULES = np.dtype(
 def record_of(rules: Rules) -> np.ndarray:
     """(1,) RULES."""
     return np.array([tuple(rules)], RULES)
+
+
+class Activity(NamedTuple):
+    """What caps, trails and exposure limits look up.  An array that nothing asks for has one element per axis.
+
+    Known at the row's close, but `traded` and `hourly`, which say what a row's fills may take of it.
+    """
+
+    traded: np.ndarray  # (T, A) f8, units traded in the row, NaN unknown
+    hourly: np.ndarray  # (T, A) f8, units traded in its clock hour so far, the row included
+    follow: np.ndarray  # (T, A) f8, trailing distance from the next row on, NaN none
+    depth: np.ndarray  # (T, A) f8, participation · trailing volume per day, units, NaN unknown
+    volatility: np.ndarray  # (T, A) f8, annual, NaN unknown
+    ended: np.ndarray  # (T,) i8, UTC days ended by the row's close: the rows of `days` that are known
+    days: np.ndarray  # (D, A) f8, simple returns of the marks over UTC days, NaN none
+    correlations: np.ndarray  # (D + 1, A, A) f8, known when k days have ended, NaN unknown
+
+
+class Venue(NamedTuple):
+    """What the venue and the account's owner rule, beyond scalars."""
+
+    tiers: np.ndarray  # (A, K) TIER
+    fees: np.ndarray  # (J,) FEE; none: `Rules.maker` and `Rules.taker`
+    bounds: np.ndarray  # (10,) LIMIT by Bound
+    final: np.ndarray  # (A,) i8, last row of an asset that is delisted, else −1
+    slices: np.ndarray  # (S,) SLICE
 
 
 class Tape(NamedTuple):
