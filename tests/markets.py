@@ -58,6 +58,10 @@ _SHARE = {
 }
 
 
+# No limit, no trigger, no other leg; never lapses, is not sliced.
+MARKET_ORDER = (np.nan, np.nan, np.nan, np.nan, np.nan, 2**63 - 1, 0, 0)
+
+
 @dataclass(frozen=True, repr=False)
 class Case:
     """What one lane of the kernel, and its twin, replay."""
@@ -322,7 +326,7 @@ def _intents(
                 reach = price * vol * rng.uniform(0.2, 4.0, 3)
                 reach = np.where(rng.random(3) < 0.03, price * 1.5, reach)
                 brackets = list(np.where(rng.random(3) < 0.6, reach, np.nan))
-            rows.append((t, a, size, *brackets))
+            rows.append((t, a, size, *brackets, *MARKET_ORDER))
     return np.array(rows, INTENT)
 
 
@@ -410,7 +414,7 @@ def quiet_case(
     )
     return Case(
         tape=tape_of(open_ts, close_ts, shaped, marked, sigma, volume, arrive, gauss),
-        intents=np.array(given, INTENT),
+        intents=np.array([(*one, *MARKET_ORDER) for one in given], INTENT),
         stamps=np.sort(np.array(settled, STAMP), order=("row", "asset", "ts")),
         assets=table,
         rules=quiet._replace(**rules),

@@ -5,6 +5,7 @@ the loop (time outside, assets inside) walks them in order.
 """
 
 from enum import IntEnum
+from math import inf
 from typing import NamedTuple
 
 import numpy as np
@@ -89,7 +90,7 @@ class Status(IntEnum):
 
     DONE = 0
     HALTED = 1  # equity reached zero
-    FULL = 2  # more fills, orders, events or liquidations than slots: allocate more and run again
+    FILLS_FULL = 2  # more fills, orders, events or liquidations than slots: allocate more and run again
 
 
 INTENT = np.dtype(
@@ -116,7 +117,7 @@ SLICE = np.dtype([("ts", np.int64), ("share", np.float64)], align=True)
 """From `ts` on, `share` (cumulative, ending at 1) of a scheduled order is due."""
 
 TIER = np.dtype([("cap", np.float64), ("rate", np.float64), ("amount", np.float64)], align=True)
-"""Margin tier: maintenance = rate·notional − amount up to a notional of `cap` (inf: the last), in the account's currency."""
+"""Margin tier: maintenance = rate·notional − amount up to a notional of `cap` (inf: the last), in account currency."""
 
 FEE = np.dtype([("volume", np.float64), ("maker", np.float64), ("taker", np.float64)], align=True)
 """Fee tier: rates from a trailing 30-day volume on; sorted, the first at 0."""
@@ -284,22 +285,22 @@ class Rules(NamedTuple):
     drawdown: float  # inf: off
     losses: int  # 0: off
     cool_down: int  # ns
-    participation: float  # of an order or exit in the volume of a row; inf: off
-    hourly: float  # of a symbol's fills in the volume of a clock hour; inf: off
-    touch: float  # share of a row's volume that a resting order gets when its limit is only touched
-    post_only: bool
-    min_interval: int  # ns between orders of a symbol
-    max_open: int  # orders of a symbol open at once
-    schedule: int  # Schedule
-    share: float  # of POV in a row's volume; of an iceberg, what it displays
-    isolated: bool
-    ratchet_after: float  # R; inf: off
-    ratchet_keep: float
-    follow: bool  # trails follow `Activity.follow`
-    correlated_at: float  # threshold of Bound.CORRELATED
-    tail: float  # share of the worst days, of VAR and CVAR
-    window: int  # days of VAR and CVAR
-    monthly: float  # value traded in the 30 days before the lane
+    participation: float = inf  # of an order or exit in the volume of a row; inf: off
+    hourly: float = inf  # of a symbol's fills in the volume of a clock hour; inf: off
+    touch: float = 0.0  # share of a row's volume that a resting order gets when its limit is only touched
+    post_only: bool = False
+    min_interval: int = 0  # ns between orders of a symbol
+    max_open: int = 2**62  # orders of a symbol open at once
+    schedule: int = 0  # Schedule
+    share: float = 0.0  # of POV in a row's volume; of an iceberg, what it displays
+    isolated: bool = False
+    ratchet_after: float = inf  # R; inf: off
+    ratchet_keep: float = 0.0
+    follow: bool = False  # trails follow `Activity.follow`
+    correlated_at: float = 0.7  # threshold of Bound.CORRELATED
+    tail: float = 0.05  # share of the worst days, of VAR and CVAR
+    window: int = 250  # days of VAR and CVAR
+    monthly: float = 0.0  # value traded in the 30 days before the lane
 
 
 RULES = np.dtype(
