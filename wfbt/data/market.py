@@ -40,6 +40,8 @@ class Bars:
         ns UTC, strictly increasing.
     open, high, low, close, volume : (T,) float64
         Quote per unit; volume in units, ≥ 0.  0 < low ≤ min(open, close) ≤ max(open, close) ≤ high.
+    close_ts : (T,) int64
+        When each bar is known; not given, but computed once: every replay asks for it.
     """
 
     symbol: str
@@ -50,6 +52,7 @@ class Bars:
     low: F8
     close: F8
     volume: F8
+    close_ts: I8 = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "open_ts", _read_only(self.open_ts, np.int64))
@@ -70,11 +73,9 @@ class Bars:
             raise DataError(
                 f"{self.symbol}: row {bad[0]} breaks 0 < low <= open, close <= high, volume >= 0; run wfbt data check"
             )
-
-    @property
-    def close_ts(self) -> I8:
-        """(T,) int64: when each bar is known."""
-        return self.open_ts + self.period
+        close_ts = self.open_ts + self.period
+        close_ts.flags.writeable = False
+        object.__setattr__(self, "close_ts", close_ts)
 
     def __len__(self) -> int:
         return len(self.open_ts)

@@ -76,8 +76,14 @@ def replay_ledger(deck: Deck, intents: npt.NDArray[np.void], rules: Rules, first
         if tally["status"][0] != Status.FILLS_FULL:
             break
         room *= 2
-    chosen = deck.decisions[first:last] - start
-    return Ledger(
+    # Where every row is a decision bar, its columns are the ledger's.
+    chosen: Any = slice(0, rows) if deck.plain else deck.decisions[first:last] - start
+    # The bars were checked when the market was read, and the tally sums what was liquidated or fell short.
+    sound = {"ts", "mark"} if deck.plain and all(len(own) == rows for own in deck.places) else {"ts"}
+    if tally["liquidation"][0] == 0.0 and tally["shortfall"][0] == 0.0:
+        sound |= {"liquidation", "shortfall"}
+    return Ledger.owning(
+        sound=sound,
         symbols=deck.symbols,
         ts=deck.close_ts[first:last],
         opening_cash=rules.cash,
@@ -87,9 +93,9 @@ def replay_ledger(deck: Deck, intents: npt.NDArray[np.void], rules: Rules, first
         mark=deck.carried()[first:last],
         fills=fills[: tally["fills"][0]],
         payments=payments[: tally["payments"][0]],
-        liquidation=_per_bar(liquidation[:rows], chosen),
-        shortfall=_per_bar(shortfall[:rows], chosen),
-        multiplier=deck.contracts["multiplier"],
+        liquidation=liquidation[:rows] if deck.plain else _per_bar(liquidation[:rows], chosen),
+        shortfall=shortfall[:rows] if deck.plain else _per_bar(shortfall[:rows], chosen),
+        multiplier=deck.contracts["multiplier"].copy(),
         inverse=bool(deck.contracts["inverse"][0] != 0.0),
         days_a_year=deck.calendar.days_a_year,
         breakers=int(tally["breakers"][0]),
@@ -104,8 +110,6 @@ def span(deck: Deck, first: int, last: int) -> tuple[int, int]:
 
 def _per_bar(column: F8, chosen: npt.NDArray[np.int64]) -> F8:
     """Sum an execution-row column over each decision bar."""
-    if len(chosen) == len(column):
-        return column
     return np.add.reduceat(column, np.r_[0, chosen[:-1] + 1])
 
 
@@ -171,30 +175,30 @@ def _as_columns(targets: Any, deck: Deck) -> dict[str, Columns]:
 
 def _one(given: Any, symbol: str, places: npt.NDArray[np.int64], closes: npt.NDArray[np.int64]) -> Columns:
     """Columns of one symbol, given on its own bars or on the common clock."""
+    index = given.index if isinstance(given, pd.DataFrame | pd.Series) else None
     if isinstance(given, pd.DataFrame):
-        data = given
+        if unknown := [name for name in given.columns if name not in NAMES]:
+            raise PolicyError(f"{symbol}: unknown column {unknown[0]!r}; intents have {', '.join(NAMES)}")
+        if "target" not in given.columns:
+            raise PolicyError(f"{symbol}: a frame of intents needs a column target")
+        columns = {str(name): given[name].to_numpy(np.float64) for name in given.columns}
     elif np.ndim(given) != 1:
         raise PolicyError(f"{symbol}: targets must be one number per bar, had shape {np.shape(given)}")
     else:
-        index = given.index if isinstance(given, pd.Series) else None
-        data = pd.DataFrame({"target": np.asarray(given, np.float64)}, index=index)
-    if unknown := [name for name in data.columns if name not in NAMES]:
-        raise PolicyError(f"{symbol}: unknown column {unknown[0]!r}; intents have {', '.join(NAMES)}")
-    if "target" not in data.columns:
-        raise PolicyError(f"{symbol}: a frame of intents needs a column target")
-    if isinstance(data.index, pd.DatetimeIndex):
+        columns = {"target": np.asarray(given, np.float64)}
+    if isinstance(index, pd.DatetimeIndex):
         times = pd.to_datetime(closes, utc=True)
-        index = data.index.tz_localize("UTC") if data.index.tz is None else data.index
+        index = index.tz_localize("UTC") if index.tz is None else index
         if not (index.equals(times) or index.equals(times[places])):
             raise PolicyError(
                 f"{symbol}: the index of the targets must be the closes of its bars, {times[places][0]} to "
                 f"{times[places][-1]}: a decision is made at a bar's close"
             )
-    columns = {str(name): data[name].to_numpy(np.float64) for name in data.columns}
-    if len(data) == len(closes) != len(places):
+    rows = len(given)
+    if rows == len(closes) != len(places):
         columns = {name: column[places] for name, column in columns.items()}
-    elif len(data) != len(places):
-        raise PolicyError(f"{symbol}: {len(data)} targets for {len(places)} bars")
+    elif rows != len(places):
+        raise PolicyError(f"{symbol}: {rows} targets for {len(places)} bars")
     for name, column in columns.items():
         wrong = np.isinf(column) if name == "target" else np.isinf(column) | (column <= 0)
         if wrong.any():

@@ -118,6 +118,14 @@ class Heard:
         return out[np.lexsort((out["asset"], out["row"]))]
 
 
+def _news(target: F8) -> npt.NDArray[np.int64]:
+    """Rows of one symbol's targets whose number differs from the last one, before the first 0."""
+    changed = np.empty(len(target), bool)
+    changed[:1] = target[:1] != 0.0
+    np.not_equal(target[1:], target[:-1], out=changed[1:])
+    return np.flatnonzero(changed)
+
+
 class Lowering:
     """Lowers a policy's columns under one sizing and one set of exits.
 
@@ -150,13 +158,15 @@ class Lowering:
 
     def lower(self, columns: Mapping[str, Columns]) -> npt.NDArray[np.void]:
         """Intents of all symbols, sorted by (row, asset): one for each target that differs from the one before it."""
-        return self.say(columns).intents()
+        return Said.joined(
+            [self._say_one(a, columns[symbol], news_only=True) for a, symbol in enumerate(self.deck.symbols)]
+        ).records()
 
     def say(self, columns: Mapping[str, Columns]) -> Said:
         """Every row on which `columns` name a target, before what merely repeats the last number is left out."""
         return Said.joined([self._say_one(a, columns[symbol]) for a, symbol in enumerate(self.deck.symbols)])
 
-    def _say_one(self, a: int, wants: Columns) -> Said:
+    def _say_one(self, a: int, wants: Columns, news_only: bool = False) -> Said:
         symbol, bars = self.deck.symbols[a], self.market.instruments[a].bars
         if len(wants) != len(bars):
             raise PolicyError(f"{symbol}: {len(wants)} targets for {len(bars)} bars")
@@ -166,21 +176,28 @@ class Lowering:
                 raise PolicyError(
                     f"{symbol}: the policy returned {name}; limit orders are not replayed by this version"
                 )
-        rows = self.deck.decisions[self.deck.places[a]]
         distances = {
             name: own if (own := getattr(wants, name)) is not None else self._distances[a][name]
             for name in ("stop", "take", "trail")
         }
         weight = self._weight(a, wants.target, distances["stop"])
-        unsaid = np.isnan(weight)
-        chosen: Any = np.flatnonzero(~unsaid) if unsaid.any() else slice(None)
-        none = np.broadcast_to(np.nan, len(wants))
+        target, unsaid = wants.target, np.isnan(weight)
+        chosen: Any = np.flatnonzero(~unsaid) if unsaid.any() else None
+        if news_only:
+            news = _news(target if chosen is None else target[chosen])
+            chosen = news if chosen is None else chosen[news]
+        place = self.deck.places[a] if chosen is None else self.deck.places[a][chosen]
+        none = np.broadcast_to(np.nan, len(place))
+
+        def some(column: F8) -> F8:
+            return column if chosen is None else column[chosen]
+
         return Said(
-            row=rows[chosen],
-            asset=np.broadcast_to(a, len(rows))[chosen],
-            target=wants.target[chosen],
-            size=weight[chosen],
-            **{name: (none if column is None else column)[chosen] for name, column in distances.items()},
+            row=place if self.deck.plain else self.deck.decisions[place],
+            asset=np.broadcast_to(a, len(place)),
+            target=some(target),
+            size=some(weight),
+            **{name: none if column is None else some(column) for name, column in distances.items()},
         )
 
     def _weight(self, a: int, target: F8, stop: F8 | None) -> F8:

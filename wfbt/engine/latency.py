@@ -28,13 +28,12 @@ def keyed_uniform(seed: int, symbol: str, stream: str, ts: I8) -> F8:
     """
     key = hashlib.sha256(f"{seed}\0{symbol}\0{stream}".encode()).digest()
     first, second = np.frombuffer(key[:16], dtype="<u8")
-    with np.errstate(over="ignore"):
-        z = ts.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + first
-        for word in (second, first):
-            z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-            z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-            z = (z ^ (z >> np.uint64(31))) + word
-    return np.asarray(((z >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53)
+    from wfbt.engine.uniforms import fill_uniforms
+
+    out = np.empty(len(ts))
+    with np.errstate(over="ignore"):  # the products wrap; only interpreted code would warn
+        fill_uniforms(out, np.ascontiguousarray(ts), first, second)
+    return out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +56,11 @@ class Delay:
             raise ConfigError("latency: lognormal needs median > 0 and 0 <= sigma < 100")
         if self.model == "empirical" and not (self.samples and all(0 <= ns < LONGEST for ns in self.samples)):
             raise ConfigError("latency: empirical needs at least one sample, all numbers from 0 up to 100 years")
+
+    @property
+    def instant(self) -> bool:
+        """No draw is ever anything but 0."""
+        return self.model == "constant" and round(self.low) == 0
 
     def draw(self, seed: int, symbol: str, stream: str, ts: I8) -> I8:
         """(T,) ns, one for each decision time."""
@@ -143,6 +147,11 @@ class Latency:
             response=self.response.scaled(factor),
             adverse=self.adverse,
         )
+
+    @property
+    def instant(self) -> bool:
+        """Every order is live at the close it was decided on."""
+        return self.feed.instant and self.order.instant
 
     def delays(self, seed: int, symbol: str, ts: I8) -> I8:
         """(T,) ns from each decision time `ts` to a live order."""

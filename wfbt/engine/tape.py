@@ -13,12 +13,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from wfbt.data.market import DAY, Instrument, Market
+from wfbt.engine.clock import Clock, clock_of
 from wfbt.engine.costs import HORIZON, Costs
 from wfbt.engine.latency import Latency
 from wfbt.errors import DataError
 from wfbt.features.volatility import trailing_sigma_volume
 from wfbt.kernels.abi import ASSET, STAMP, TERMS, Tape
-from wfbt.ledger.metrics import Calendar, trading_calendar
+from wfbt.ledger.metrics import Calendar
 
 I8 = npt.NDArray[np.int64]
 F8 = npt.NDArray[np.float64]
@@ -33,7 +34,7 @@ class Deck:
     ----------
     symbols : tuple of str
     tape : Tape
-        E execution rows.
+        E execution rows.  sigma and volume, or gauss, have no row where these costs and delays never ask for them.
     terms : (E, A) TERMS
     stamps : (K,) STAMP
     contracts : (A,) ASSET
@@ -68,26 +69,34 @@ class Deck:
     @property
     def close_ts(self) -> I8:
         """(T,) int64: closes of the decision bars."""
-        return self.tape.close_ts[self.decisions]
+        return self.tape.close_ts if self.plain else self.tape.close_ts[self.decisions]
 
     def carried(self) -> F8:
         """(T, A) float64: marks at the closes of the decision bars."""
-        return self.tape.mark_close[self.decisions]
+        return self.tape.mark_close if self.plain else self.tape.mark_close[self.decisions]
+
+    @property
+    def plain(self) -> bool:
+        """Every row is a decision bar."""
+        return len(self.decisions) == len(self.tape.open_ts)
 
 
 def lay_out(market: Market, costs: Costs, latency: Latency, maintenance: float, seed: int) -> Deck:
-    """Lay `market` out under these costs and delays.  The draws of `latency` are keyed by (seed, symbol, bar time)."""
-    instruments = market.instruments
-    coarse_open = _union([i.bars.open_ts for i in instruments])
-    if (bad := np.flatnonzero(np.diff(coarse_open) < market.period)).size:
-        when = pd.Timestamp(coarse_open[bad[0] + 1], tz="UTC")
-        raise DataError(f"bars of {', '.join(market.symbols)} open out of phase at {when}; resample them to one grid")
-    open_ts, close_ts, decisions = _clock(instruments, coarse_open, market.period)
+    """Lay `market` out under these costs and delays.  The draws of `latency` are keyed by (seed, symbol, bar time).
+
+    Arrays of the market that need no change are taken as they are, and what these costs and delays never ask for
+    (draws, volatility, volume) is not computed.
+    """
+    instruments, clock = market.instruments, clock_of(market)
+    open_ts, close_ts, decisions = clock.open_ts, clock.close_ts, clock.decisions
     rows, assets = len(open_ts), len(instruments)
-    alone = assets == 1 and rows == len(coarse_open)  # one symbol on its own bars: its arrays are the columns
-    decision = np.zeros(rows, bool)
-    decision[decisions] = True
-    fine = np.diff(np.r_[-1, decisions]) > 1  # decision bars that are laid out in finer rows
+    alone = assets == 1 and clock.plain  # one symbol on its own bars: its arrays are the columns
+    if clock.plain:
+        decision, fine = np.ones(rows, bool), np.zeros(rows, bool)
+    else:
+        decision = np.zeros(rows, bool)
+        decision[decisions] = True
+        fine = np.diff(decisions, prepend=-1) > 1  # decision bars that are laid out in finer rows
     notes: list[str] = []
     if any(i.execution_bars is not None for i in instruments):
         notes.append(f"execution bars fill the orders of {int(fine.sum())} of {len(decisions)} bars")
@@ -100,32 +109,34 @@ def lay_out(market: Market, costs: Costs, latency: Latency, maintenance: float, 
         columns = {name: getattr(instruments[0].bars, name).reshape(-1, 1) for name in PRICES}
     else:
         columns = {name: np.full((rows, assets), np.nan) for name in PRICES}
-    marks = {name: np.empty((rows, assets)) for name in PRICES}
-    sigma, volume = np.full((rows, assets), np.nan), np.full((rows, assets), np.nan)
-    arrive, gauss = np.empty((rows, assets), np.int64), np.zeros((rows, assets))
-    delayed = False
+    if alone and instruments[0].mark is None:
+        marks = columns
+    else:
+        marks = {name: np.empty((rows, assets)) for name in PRICES}
+    delays = None if latency.instant else [latency.delays(seed, one.symbol, close_ts) for one in instruments]
+    late = [delays is not None and bool(delays[a].any()) for a in range(assets)]
+    measured = rows if costs.impact or any(late) else 0
+    sigma, volume = np.full((measured, assets), np.nan), np.full((measured, assets), np.nan)
+    gauss = np.zeros((rows if any(late) else 0, assets))
     contracts = np.zeros(assets, ASSET)
     stamps, places = [], []
     horizon = costs.impact.horizon if costs.impact else HORIZON
     for a, one in enumerate(instruments):
-        own = np.arange(rows) if alone else np.searchsorted(coarse_open, one.bars.open_ts)
+        if len(one.bars) == len(decisions):
+            own = decisions if clock.plain else np.arange(len(decisions))
+        else:
+            own = np.searchsorted(clock.coarse_open, one.bars.open_ts)
         places.append(own)
         if not alone:
             _place_bars(columns, a, one, own, decisions, fine, open_ts)
-        if alone and one.mark is None:
-            marks = columns
-        else:
-            notes += _place_marks(marks, columns, a, one, coarse_open, decisions, fine)
-        delay = latency.delays(seed, one.symbol, close_ts)
-        late = bool(delay.any())
-        delayed |= late
-        arrive[:, a] = close_ts + delay
-        if late:
+        if marks is not columns:
+            notes += _place_marks(marks, columns, a, one, clock.coarse_open, decisions, fine)
+        if late[a]:
             gauss[:, a] = latency.price_draws(seed, one.symbol, close_ts)
-        if costs.impact or late:
-            notes += _place_impact(sigma, volume, a, one, decisions[own], horizon, costs)
-        stamps.append(_stamps(one, a, open_ts, close_ts, marks["open"][:, a]))
-        notes += _coverage(one, int(coarse_open[-1]))
+        if costs.impact or late[a]:
+            notes += _place_impact(sigma, volume, a, one, own if clock.plain else decisions[own], horizon, costs)
+        stamps.append(_stamps(one, a, clock, marks["open"][:, a]))
+        notes += _coverage(one, int(clock.coarse_open[-1]))
         c = contracts[a]
         c["multiplier"], c["inverse"] = one.contract.multiplier, float(one.contract.inverse)
         c["tick"], c["lot"], c["maintenance"] = one.contract.tick, one.contract.lot, maintenance
@@ -133,9 +144,9 @@ def lay_out(market: Market, costs: Costs, latency: Latency, maintenance: float, 
             c["temporary"] = costs.impact.temporary if one.impact is None else one.impact
             c["permanent"] = costs.impact.permanent if one.impact is None else one.impact / 2
 
-    day = (close_ts - 1) // DAY
-    day_end = np.append(day[1:] != day[:-1], True)
-    every = np.concatenate(stamps)
+    day_rows = clock.day_rows()
+    day_end = np.zeros(rows, bool)
+    day_end[day_rows] = True
     tape = Tape(
         open_ts=open_ts,
         close_ts=close_ts,
@@ -145,7 +156,7 @@ def lay_out(market: Market, costs: Costs, latency: Latency, maintenance: float, 
         **{f"mark_{name}": marks[name] for name in PRICES},
         sigma=sigma,
         volume=volume,
-        arrive=arrive,
+        arrive=_arrivals(close_ts, delays, assets),
         gauss=gauss,
     )
     for array in tape:
@@ -155,23 +166,37 @@ def lay_out(market: Market, costs: Costs, latency: Latency, maintenance: float, 
         period=market.period,
         tape=tape,
         terms=terms_of(tape, contracts, horizon),
-        stamps=every[np.lexsort((every["ts"], every["asset"], every["row"]))],
+        stamps=_in_order(stamps),
         contracts=contracts,
-        day_rows=np.flatnonzero(day_end),
+        day_rows=day_rows,
         decisions=decisions,
         places=tuple(places),
-        slots=_most_in_flight(close_ts, arrive, decisions) if delayed else 1,
-        calendar=trading_calendar(close_ts[decisions]),
+        slots=_most_in_flight(clock, tape.arrive) if any(late) else 1,
+        calendar=clock.calendar(day_rows),
         horizon=horizon,
         notes=tuple(notes),
     )
 
 
+def _arrivals(close_ts: I8, delays: list[I8] | None, assets: int) -> I8:
+    """(E, A) int64: when an order decided at each close is live."""
+    if delays is None:
+        return np.ascontiguousarray(np.broadcast_to(close_ts[:, None], (len(close_ts), assets)))
+    return np.stack([close_ts + delay for delay in delays], axis=1)
+
+
+def _in_order(stamps: list[npt.NDArray[np.void]]) -> npt.NDArray[np.void]:
+    """Stamps of all symbols by (row, asset, ts); those of one symbol are in the order of its file."""
+    if len(stamps) == 1:
+        return stamps[0]
+    every = np.concatenate(stamps)
+    return every[np.lexsort((every["ts"], every["asset"], every["row"]))]
+
+
 def _coverage(one: Instrument, last_open: int) -> list[str]:
     """What a symbol's files do not cover, and a grid that cannot be meant."""
     bars, notes = one.bars, []
-    least = float(bars.low.min())
-    if one.contract.tick > least / 10:
+    if one.contract.tick > 0 and one.contract.tick > (least := float(bars.low.min())) / 10:
         raise DataError(
             f"{one.symbol}: contract.tick {one.contract.tick:g} is more than a tenth of the price {least:g}"
         )
@@ -191,67 +216,25 @@ def _coverage(one: Instrument, last_open: int) -> list[str]:
     return notes
 
 
-def _union(clocks: list[I8]) -> I8:
-    """All times of increasing clocks, each once."""
-    first = clocks[0]
-    if all(len(clock) == len(first) and np.array_equal(clock, first) for clock in clocks[1:]):
-        return first
-    return np.unique(np.concatenate(clocks))
-
-
-def _most_in_flight(close_ts: I8, arrive: I8, decisions: I8) -> int:
+def _most_in_flight(clock: Clock, arrive: I8) -> int:
     """Rows that the slowest order of any decision waits: as many of its symbol can be on their way at once."""
-    live = np.searchsorted(close_ts, arrive[decisions], side="right") - decisions[:, None]
-    return int(max(1, live.max(initial=1)))
+    decisions = clock.decisions
+    live = clock.closed_by(arrive if clock.plain else arrive[decisions])
+    return int(max(1, (live - decisions[:, None]).max(initial=1)))
 
 
 def terms_of(tape: Tape, contracts: npt.NDArray[np.void], horizon: float) -> npt.NDArray[np.void]:
     """(T, A) TERMS: arrival, slide and impact of an order decided on each row."""
     out = np.zeros(tape.open.shape, TERMS)
-    out["arrive"] = tape.arrive
-    if not (tape.arrive > tape.close_ts[:, None]).any() and not (contracts["temporary"] + contracts["permanent"]).any():
+    coefficient = contracts["temporary"] + contracts["permanent"]
+    delayed = len(tape.gauss) > 0 and bool((tape.arrive > tape.close_ts[:, None]).any())
+    if not delayed and not coefficient.any():
+        out["arrive"] = tape.arrive
         return out
-    rows = len(tape.open_ts)
-    live = np.minimum(np.searchsorted(tape.close_ts, tape.arrive, side="right"), rows - 1)
-    delay = np.maximum(tape.arrive - tape.open_ts[live], 0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        slide = tape.sigma * np.sqrt(delay / horizon) * tape.gauss
-        impact = (contracts["temporary"] + contracts["permanent"]) * tape.sigma / np.sqrt(tape.volume)
-    out["slide"] = np.where(np.isnan(slide), 0.0, slide)
-    out["impact"] = np.where(tape.volume > 0, np.nan_to_num(impact, nan=0.0, posinf=0.0), 0.0)
+    from wfbt.engine.terms import fill_terms
+
+    fill_terms(out, tape.open_ts, tape.close_ts, tape.arrive, tape.sigma, tape.volume, tape.gauss, coefficient, horizon)
     return out
-
-
-def _clock(instruments: tuple[Instrument, ...], coarse_open: I8, period: int) -> tuple[I8, I8, I8]:
-    """Opens and closes of all rows, and the row at whose close each decision bar is known."""
-    finer = {i.execution_bars.period for i in instruments if i.execution_bars is not None}
-    if not finer:
-        return coarse_open, coarse_open + period, np.arange(len(coarse_open))
-    if len(finer) > 1 or period % min(finer) or min(finer) >= period:
-        raise DataError(
-            "execution_bars must share one period that divides the bars'; found "
-            + ", ".join(f"{p / 60e9:g}m" for p in sorted(finer))
-            + f" in {period / 60e9:g}m"
-        )
-    (small,) = finer
-    parts = period // small
-    whole = np.ones(len(coarse_open), bool)
-    for one in instruments:
-        present = np.isin(coarse_open, one.bars.open_ts)
-        if one.execution_bars is None:
-            whole &= ~present
-            continue
-        ts = one.execution_bars.open_ts
-        slot = np.searchsorted(coarse_open, ts, side="right") - 1
-        within = (slot >= 0) & (ts - coarse_open[slot] < period) & ((ts - coarse_open[slot]) % small == 0)
-        count = np.bincount(slot[within], minlength=len(coarse_open))
-        whole &= ~present | (count == parts)
-    lengths = np.where(whole, parts, 1)
-    decisions = np.cumsum(lengths) - 1
-    bar = np.repeat(np.arange(len(coarse_open)), lengths)
-    part = np.arange(len(bar)) - (decisions - lengths + 1)[bar]
-    open_ts = coarse_open[bar] + part * small
-    return open_ts, open_ts + np.where(whole[bar], small, period), decisions
 
 
 def _place_bars(
@@ -323,15 +306,17 @@ def _place_impact(sigma: F8, volume: F8, a: int, one: Instrument, rows: I8, hori
     return notes
 
 
-def _stamps(one: Instrument, a: int, open_ts: I8, close_ts: I8, mark_open: F8) -> npt.NDArray[np.void]:
-    """Funding settlements with the row that pays each and the mark it is paid at."""
+def _stamps(one: Instrument, a: int, clock: Clock, mark_open: F8) -> npt.NDArray[np.void]:
+    """Funding settlements with the row that pays each and the mark it is paid at, by time."""
     if one.funding is None:
         return np.zeros(0, STAMP)
     funding = one.funding
-    inside = (funding.ts > open_ts[0]) & (funding.ts < close_ts[-1])
-    out = np.zeros(int(inside.sum()), STAMP)
-    out["ts"], out["asset"], out["rate"] = funding.ts[inside], a, funding.rate[inside]
-    out["row"] = np.searchsorted(close_ts, out["ts"], side="right")
-    mark = funding.mark[inside]
-    out["mark"] = np.where(np.isnan(mark), mark_open[out["row"]], mark)
-    return np.asarray(out[~np.isnan(out["mark"])])
+    first = np.searchsorted(funding.ts, clock.open_ts[0], side="right")
+    inside = slice(first, np.searchsorted(funding.ts, clock.close_ts[-1], side="left"))
+    ts, mark = funding.ts[inside], funding.mark[inside]
+    row = clock.closed_by(ts)
+    mark = np.where(np.isnan(mark), mark_open[row], mark)
+    out = np.zeros(len(ts), STAMP)
+    out["ts"], out["row"], out["asset"], out["rate"], out["mark"] = ts, row, a, funding.rate[inside], mark
+    unknown = np.isnan(mark)
+    return np.asarray(out[~unknown]) if unknown.any() else out

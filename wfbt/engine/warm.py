@@ -29,7 +29,7 @@ def compile_kernels() -> None:
         volume=np.full(48, 1e6),
     )
     market = Market(instruments=(Instrument(bars=bars),), digest="")
-    costs, latency, account = Costs(), Latency.none(), Account()
+    costs, latency, account = Costs(), Latency.uniform(1.0, 2.0), Account()
     deck = lay_out(market, costs, latency, account.maintenance, 0)
     lowering = Lowering(market, deck, Sizing(), Exits())
     heard = lowering.say({"X": Columns(target=np.sin(price))}).intents()

@@ -51,20 +51,9 @@ def rolling_moments(values: npt.ArrayLike, rows: int) -> tuple[F8, F8]:
     size = len(series) - start
     if size == 0:
         return mean, deviation
-    width = rows - 1
-    blocks = np.zeros((-(-size // width), width))
-    blocks.ravel()[:size] = series[start:]
-    reference = np.concatenate((blocks[:1, 0], blocks[:-1, -1]))[:, None]
-    head = blocks - reference
-    tail = np.zeros_like(blocks)
-    tail[1:] = blocks[:-1] - reference[1:]
-    total = np.cumsum(head, axis=1) + np.cumsum(tail[:, ::-1], axis=1)[:, ::-1]
-    squares = np.cumsum(head**2, axis=1) + np.cumsum(tail[:, ::-1] ** 2, axis=1)[:, ::-1]
-    count = np.full(blocks.shape, float(rows))
-    count[0] = np.arange(1, rows)
-    mean[start:] = (reference + total / count).ravel()[:size]
-    spread = np.maximum(squares - total**2 / count, 0.0).ravel()[:size]
-    deviation[start + 1 :] = np.sqrt(spread[1:] / (count.ravel()[1:size] - 1.0))
+    from wfbt.features.moments import fill_moments
+
+    fill_moments(mean[start:], deviation[start:], np.ascontiguousarray(series[start:]), rows, *np.empty((2, rows - 1)))
     return mean, deviation
 
 
