@@ -10,6 +10,9 @@ import os
 from pathlib import Path
 
 import numba
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic, overload
 
 
 def _cache_dir() -> str:
@@ -38,3 +41,31 @@ def inlined(function):
     It gets scalars and records, or is called seldom: an array is counted in and out at every call, inlined or not.
     """
     return njit(function, inline=True)
+
+
+def prefetch(array, index):
+    """Ask the memory for `array[index]` ahead of its use; changes no value, and does nothing when interpreted."""
+
+
+@intrinsic
+def _prefetch(typing, array, index):
+    def generate(context, builder, signature, arguments):
+        values, at = arguments
+        kind = signature.args[0]
+        data = context.make_array(kind)(context, builder, values).data
+        pointer = builder.bitcast(builder.gep(data, [at]), ir.IntType(8).as_pointer())
+        i32 = ir.IntType(32)
+        signature_of = ir.FunctionType(ir.VoidType(), [pointer.type, i32, i32, i32])
+        call = cgutils.get_or_insert_function(builder.module, signature_of, "llvm.prefetch.p0i8")
+        builder.call(call, [pointer, i32(0), i32(3), i32(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, index), generate
+
+
+@overload(prefetch, inline="always")
+def _prefetch_compiled(array, index):
+    def ask(array, index):
+        _prefetch(array, index)
+
+    return ask

@@ -132,31 +132,34 @@ def pay_funding(account, tally, state, contract, out, keep, stamp, row):
 
 
 @inlined
-def grows(state, flight, work, asset, now):
-    """Would the newest order that is live by the row's close leave a larger position than is held?
+def grows(position, goal):
+    """Would moving to `goal` leave a larger position than is held?
 
     A reversal to the same size is no growth, however its units were rounded.
     """
-    newest = -1
-    for i in range(state["flying"]):
-        if flight[asset, i]["arrive"] < now:
-            newest = i
-    if newest >= 0:
-        return abs(flight[asset, newest]["goal"]) > abs(state["position"]) * (1.0 + 1e-9)
-    return state["working"] != 0 and abs(work[asset]["goal"]) > abs(state["position"]) * (1.0 + 1e-9)
+    return abs(goal) > abs(position) * (1.0 + 1e-9)
 
 
 @inlined
-def settle(account, tally, state, contract, stamps, stamp, payments, paid, step, row, asset, until):
-    """Pay the stamps of this row and asset up to `until`; the next stamp and the next payment slot."""
-    while stamp < len(stamps) and stamps[stamp]["row"] == row and stamps[stamp]["asset"] == asset:
-        if stamps[stamp]["ts"] > until:
-            break
-        if state["position"] != 0.0:
-            pay_funding(account, tally, state, contract, payments[paid], step > 0, stamps[stamp], row)
-            paid += step
-        stamp += 1
-    return stamp, paid
+def is_due(stamp, row, asset, until):
+    """Is this stamp one of the row and asset, and not later than `until`?"""
+    return stamp["row"] == row and stamp["asset"] == asset and stamp["ts"] <= until
+
+
+@inlined
+def settle(account, tally, state, contract, stamp, payment, paid, step, row):
+    """Pay the next stamp of an asset and go on to the one after; the next payment slot."""
+    state["stamp"] += 1
+    if state["position"] == 0.0:
+        return paid
+    pay_funding(account, tally, state, contract, payment, step > 0, stamp, row)
+    return paid + step
+
+
+@inlined
+def end_drawdown(tally, peak, trough):
+    """Remember how deep equity fell below a peak: asked once it has a new one, not at every new low."""
+    tally["max_drawdown"] = max(tally["max_drawdown"], 1.0 - trough / peak)
 
 
 @inlined

@@ -8,7 +8,7 @@ from math import inf, isnan, nan
 
 import numpy as np
 
-from wfbt.kernels._jit import njit
+from wfbt.kernels._jit import njit, prefetch
 from wfbt.kernels.abi import ORDER, STATE, Liquidity, Reason, Status
 from wfbt.kernels.account import (
     NEVER,
@@ -16,15 +16,18 @@ from wfbt.kernels.account import (
     bare,
     close_gapped,
     copy_order,
+    end_drawdown,
     end_trip,
     forget,
     goal_after_costs,
     grows,
+    is_due,
     leave_at,
     liquidate,
     liquidation_mark,
     mark_span,
     notional_of,
+    pay_funding,
     reached,
     set_levels,
     settle,
@@ -33,6 +36,11 @@ from wfbt.kernels.account import (
 )
 from wfbt.kernels.costs import delayed_price, step_to
 
+# Where nothing happens, little of a row is read: what the next intents but AHEAD will need is asked of the memory in
+# advance, unless it is NEAR enough (in cells) to be there, or the whole market fits in the cache.
+AHEAD = 1
+NEAR = 8
+CACHED = 50_000
 DAY = 86_400_000_000_000
 
 
@@ -99,6 +107,8 @@ def replay(
     floor_of, roof_of = np.zeros(assets), np.zeros(assets)
     breakers = rules["daily_loss"] < inf or rules["drawdown"] < inf
     banded = rules["band"] < inf
+    turns = 2 if assets > 1 else 1
+    far = len(open) > CACHED
     most_fills = assets * (slots + 6)  # that one row can make
 
     for lane in range(len(lanes)):
@@ -121,7 +131,9 @@ def replay(
             forget(s)
         n, p = 0, 0
         day = np.searchsorted(day_rows, start)
+        midnight = day_rows[day] if day < len(day_rows) else stop
         stamp = first_row_after(stamps, start)
+        pays = stamps[stamp]["row"] if stamp < len(stamps) else stop
         while k < last and intents[k]["row"] < start:
             k += 1
         halted, quiet = False, False
@@ -136,129 +148,141 @@ def replay(
                 break
 
             if t > start and not halted and not quiet:
-                while stamp < len(stamps) and stamps[stamp]["row"] < t:
-                    stamp += 1
-
-                stamped = stamp < len(stamps) and stamps[stamp]["row"] == t
-                if stamped:
+                stamped = False
+                if pays <= t:
+                    while stamp < len(stamps) and stamps[stamp]["row"] < t:
+                        stamp += 1
                     for a in range(assets):
                         state[a]["stamp"] = -1
                     while stamp < len(stamps) and stamps[stamp]["row"] == t:
+                        stamped = True
                         if state[stamps[stamp]["asset"]]["stamp"] < 0:
                             state[stamps[stamp]["asset"]]["stamp"] = stamp
                         stamp += 1
+                    pays = stamps[stamp]["row"] if stamp < len(stamps) else stop
 
                 # 1. Orders and funding, asset by asset; what reduces a position comes first and frees margin.
-                for visit in range(2 * assets if assets > 1 else 1):
-                    turn, a = visit // assets, visit % assets
-                    s, c = state[a], contracts[a]
-                    x, y = np.uint64(row + a), np.uint64(row + a - assets)
-                    opening = open[x]
-                    trades = not isnan(opening)
-                    if assets > 1 and (turn == 1) != (trades and grows(s, flight, work, a, now)):
-                        continue
-                    s["inside"] = 0
-                    s["anchor"] = opening
-                    settles = stamped and s["stamp"] >= 0
-                    if settles:
-                        s["stamp"], p = settle(account, tally, s, c, stamps, s["stamp"], payments, p, step, t, a, begin)
-                    if s["position"] == 0.0:
-                        s["flatten"] = 0
-                    elif trades and (s["flatten"] != 0 or begin >= s["deadline"]):
-                        broken, wanted, waiting = s["flatten"] != 0, s["wanted"], s["working"]
-                        reason = Reason.BREAKER if broken else Reason.TIME
-                        leave_at(
-                            account, tally, s, c, fills[n], keep, opening, False, reason, term[y]["impact"],
-                            t, begin, now, a, rules,
-                        )  # fmt: skip
-                        n += step
-                        s["flatten"] = 0
-                        if broken:
-                            # What was decided since the breaker stands.
-                            s["wanted"] = wanted
-                            s["working"] = waiting
-                    while s["flying"] > 0 or s["working"] != 0:
-                        # The order at work goes first, then those in flight, the earliest arrival before the others.
-                        order, at = work[a], begin
-                        if not trades or s["working"] == 0:
-                            chosen = -1
+                deferred = False
+                for turn in range(turns):
+                    if turn == 1 and not deferred:
+                        break
+                    for a in range(assets):
+                        s, c = state[a], contracts[a]
+                        x, y = np.uint64(row + a), np.uint64(row + a - assets)
+                        opening = open[x]
+                        trades = not isnan(opening)
+                        if assets > 1:
+                            # The newest order that is live by the close, or the order at work, tells what is wanted.
+                            goal = work[a]["goal"] if s["working"] != 0 else 0.0
                             for i in range(s["flying"]):
-                                due = flight[a, i]["arrive"]
-                                if due < now and (chosen < 0 or due < flight[a, chosen]["arrive"]):
-                                    chosen = i
-                            if chosen < 0:
-                                break
-                            # What was decided before it is superseded, even if it should arrive later.
-                            s["flying"] -= chosen + 1
-                            if s["flying"] == 0 and trades:
-                                order = flight[a, chosen]
-                            else:
-                                copy_order(order, flight[a, chosen])
-                                for i in range(s["flying"]):
-                                    copy_order(flight[a, i], flight[a, chosen + 1 + i])
-                            if not trades:
-                                s["working"] = 1
+                                if flight[a, i]["arrive"] < now:
+                                    goal = flight[a, i]["goal"]
+                            later = trades and grows(s["position"], goal)
+                            deferred |= later
+                            if later != (turn == 1):
                                 continue
-                            at = max(order["arrive"], begin)
-                        s["working"] = 0
-                        delay = at - begin
-                        if delay > 0 and s["inside"] == 0 and s["position"] != 0.0:
-                            # An exit that the open gapped through is done before an order arrives inside the bar.
-                            if close_gapped(
-                                account, tally, s, c, fills[n], keep, opening, False, term[y]["impact"],
+                        s["inside"] = 0
+                        s["anchor"] = opening
+                        settles = stamped and s["stamp"] >= 0
+                        while settles and s["stamp"] < len(stamps) and is_due(stamps[s["stamp"]], t, a, begin):
+                            p = settle(account, tally, s, c, stamps[s["stamp"]], payments[p], p, step, t)
+                        if s["position"] == 0.0:
+                            s["flatten"] = 0
+                        elif trades and (s["flatten"] != 0 or begin >= s["deadline"]):
+                            broken, wanted, waiting = s["flatten"] != 0, s["wanted"], s["working"]
+                            reason = Reason.BREAKER if broken else Reason.TIME
+                            leave_at(
+                                account, tally, s, c, fills[n], keep, opening, False, reason, term[y]["impact"],
                                 t, begin, now, a, rules,
-                            ):  # fmt: skip
-                                n += step
-                        if settles:
-                            s["stamp"], p = settle(
-                                account, tally, s, c, stamps, s["stamp"], payments, p, step, t, a, at
-                            )
-                        if order["rebalance"] != 0 and s["position"] == 0.0:
-                            continue  # closed while the rebalance flew
-
-                        goal = order["goal"]
-                        elsewhere, gross = account["cash"], 0.0
-                        for b in range(assets):
-                            if b != a and state[b]["position"] != 0.0:
-                                v = value(mark_open[np.uint64(row + b)], contracts[b]["inverse"])
-                                elsewhere += contracts[b]["multiplier"] * state[b]["position"] * v
-                                gross += contracts[b]["multiplier"] * abs(state[b]["position"] * v)
-                        reference = opening
-                        if rules["at_fill"]:
-                            goal = goal_after_costs(elsewhere, s, c, order["size"], reference, rules)
-                        if delay > 0 and order["slide"] != 0.0:
-                            towards = step_to(goal, s["position"], 0.0)
-                            # Without a branch: which way a target goes cannot be predicted.
-                            side = 1.0 * (towards > 0.0) - 1.0 * (towards < 0.0)
-                            reference = delayed_price(
-                                opening, high[x], low[x], order["slide"], rules["adverse"], side
                             )  # fmt: skip
+                            n += step
+                            s["flatten"] = 0
+                            if broken:
+                                # What was decided since the breaker stands.
+                                s["wanted"] = wanted
+                                s["working"] = waiting
+                        while s["flying"] > 0 or s["working"] != 0:
+                            # The order at work goes first, then those in flight, the earliest arrival first.
+                            order, at = work[a], begin
+                            if not trades or s["working"] == 0:
+                                chosen = -1
+                                for i in range(s["flying"]):
+                                    due = flight[a, i]["arrive"]
+                                    if due < now and (chosen < 0 or due < flight[a, chosen]["arrive"]):
+                                        chosen = i
+                                if chosen < 0:
+                                    break
+                                # What was decided before it is superseded, even if it should arrive later.
+                                s["flying"] -= chosen + 1
+                                if s["flying"] == 0 and trades:
+                                    order = flight[a, chosen]
+                                else:
+                                    copy_order(order, flight[a, chosen])
+                                    for i in range(s["flying"]):
+                                        copy_order(flight[a, i], flight[a, chosen + 1 + i])
+                                if not trades:
+                                    s["working"] = 1
+                                    continue
+                                at = max(order["arrive"], begin)
+                            s["working"] = 0
+                            delay = at - begin
+                            if delay > 0 and s["inside"] == 0 and s["position"] != 0.0:
+                                # An exit that the open gapped through is done before an order arrives inside the bar.
+                                if close_gapped(
+                                    account, tally, s, c, fills[n], keep, opening, False, term[y]["impact"],
+                                    t, begin, now, a, rules,
+                                ):  # fmt: skip
+                                    n += step
+                            while settles and s["stamp"] < len(stamps) and is_due(stamps[s["stamp"]], t, a, at):
+                                p = settle(account, tally, s, c, stamps[s["stamp"]], payments[p], p, step, t)
+                            if order["rebalance"] != 0 and s["position"] == 0.0:
+                                continue  # closed while the rebalance flew
+
+                            goal = order["goal"]
+                            elsewhere, gross = account["cash"], 0.0
+                            for b in range(assets):
+                                if b != a and state[b]["position"] != 0.0:
+                                    v = value(mark_open[np.uint64(row + b)], contracts[b]["inverse"])
+                                    elsewhere += contracts[b]["multiplier"] * state[b]["position"] * v
+                                    gross += contracts[b]["multiplier"] * abs(state[b]["position"] * v)
+                            reference = opening
                             if rules["at_fill"]:
                                 goal = goal_after_costs(elsewhere, s, c, order["size"], reference, rules)
-                        own = c["multiplier"] * s["position"] * value(reference, c["inverse"])
-                        qty, slip = affordable(s, c, goal, reference, order["impact"], elsewhere + own, gross, rules)
-                        if qty == 0.0:
-                            continue
-                        reason = Reason.BAND if order["rebalance"] != 0 else Reason.TARGET
-                        opened, price = trade(
-                            account, tally, s, c, fills[n], keep, qty, reference, slip, rules["half_spread"],
-                            rules["taker"], t, at, now, order["number"], order["arrival"], a, Liquidity.TAKER, reason,
-                            rules,
-                        )  # fmt: skip
-                        if delay > 0:
-                            s["inside"] = 1
-                            s["anchor"] = reference
-                        if order["rebalance"] == 0:
-                            s["stop"] = order["stop"]
-                            s["take"] = order["take"]
-                            s["trail"] = order["trail"]
-                            s["extreme"] = price
-                            if opened:
-                                s["deadline"] = at + rules["time_exit"] if rules["time_exit"] > 0 else NEVER
-                        set_levels(s, c["tick"])
-                        n += step
-                    if settles:
-                        s["stamp"], p = settle(account, tally, s, c, stamps, s["stamp"], payments, p, step, t, a, NEVER)
+                            if delay > 0 and order["slide"] != 0.0:
+                                towards = step_to(goal, s["position"], 0.0)
+                                # Without a branch: which way a target goes cannot be predicted.
+                                side = 1.0 * (towards > 0.0) - 1.0 * (towards < 0.0)
+                                reference = delayed_price(
+                                    opening, high[x], low[x], order["slide"], rules["adverse"], side
+                                )  # fmt: skip
+                                if rules["at_fill"]:
+                                    goal = goal_after_costs(elsewhere, s, c, order["size"], reference, rules)
+                            own = c["multiplier"] * s["position"] * value(reference, c["inverse"])
+                            qty, slip = affordable(
+                                s, c, goal, reference, order["impact"], elsewhere + own, gross, rules
+                            )
+                            if qty == 0.0:
+                                continue
+                            reason = Reason.BAND if order["rebalance"] != 0 else Reason.TARGET
+                            opened, price = trade(
+                                account, tally, s, c, fills[n], keep, qty, reference, slip, rules["half_spread"],
+                                rules["taker"], t, at, now, order["number"], order["arrival"], a, Liquidity.TAKER,
+                                reason, rules,
+                            )  # fmt: skip
+                            if delay > 0:
+                                s["inside"] = 1
+                                s["anchor"] = reference
+                            if order["rebalance"] == 0:
+                                s["stop"] = order["stop"]
+                                s["take"] = order["take"]
+                                s["trail"] = order["trail"]
+                                s["extreme"] = price
+                                if opened:
+                                    s["deadline"] = at + rules["time_exit"] if rules["time_exit"] > 0 else NEVER
+                            set_levels(s, c["tick"])
+                            n += step
+                        while settles and s["stamp"] < len(stamps) and is_due(stamps[s["stamp"]], t, a, NEVER):
+                            p = settle(account, tally, s, c, stamps[s["stamp"]], payments[p], p, step, t)
 
                 # 2. Exits that the open, or the moment of an entry, has gapped through.
                 exposed = False
@@ -382,8 +406,6 @@ def replay(
                 account["cash"] = 0.0
                 worth, flat = 0.0, True
                 tally["status"] = Status.HALTED
-            tally["liquidation"] += fee_of_venue
-            tally["shortfall"] += fallen_short
             if not flat:
                 tally["rows_held"] += 1
             if keep:
@@ -392,15 +414,17 @@ def replay(
                 if not flat:
                     for a in range(assets):
                         position[t - start, a] = state[a]["position"]
-                if fee_of_venue != 0.0 or fallen_short != 0.0:
+            if fee_of_venue != 0.0 or fallen_short != 0.0:
+                tally["liquidation"] += fee_of_venue
+                tally["shortfall"] += fallen_short
+                if keep:
                     liquidation[t - start] = fee_of_venue
                     shortfall[t - start] = fallen_short
             if worth > account["peak"]:
+                end_drawdown(tally, account["peak"], account["trough"])
                 account["peak"] = worth
                 account["trough"] = worth
-            elif worth < account["trough"]:
-                account["trough"] = worth
-                tally["max_drawdown"] = max(tally["max_drawdown"], 1.0 - worth / account["peak"])
+            account["trough"] = min(account["trough"], worth)
 
             # 8. Breakers.
             if breakers and not halted and account["blocked_until"] < NEVER:
@@ -417,24 +441,38 @@ def replay(
                         forget(state[a])
                         if state[a]["position"] != 0.0:
                             state[a]["flatten"] = 1
-            if day < len(day_rows) and day_rows[day] == t:
+            if t == midnight:
                 account["day_equity"] = worth
                 daily[lane, day] = worth
                 day += 1
+                midnight = day_rows[day] if day < len(day_rows) else stop
             elif t == stop - 1 and day < len(day_rows):
                 daily[lane, day] = worth
 
             # 9. Decision.
             if decision[t] and not halted and t < stop - 1:
-                while k < last and intents[k]["row"] <= t:
-                    if intents[k]["row"] == t:
-                        s = state[intents[k]["asset"]]
-                        s["held"] = intents[k]["size"]
-                        s["held_stop"] = intents[k]["stop"]
-                        s["held_take"] = intents[k]["take"]
-                        s["held_trail"] = intents[k]["trail"]
+                while k < last:
+                    intent = intents[np.uint64(k)]
+                    if intent["row"] > t:
+                        break
+                    if intent["row"] == t:
+                        s = state[np.uint64(intent["asset"])]
+                        s["held"] = intent["size"]
+                        s["held_stop"] = intent["stop"]
+                        s["held_take"] = intent["take"]
+                        s["held_trail"] = intent["trail"]
                         s["working"] = 0
                     k += 1
+                    if far and k + AHEAD < last:
+                        soon = intents[np.uint64(k + AHEAD)]
+                        x, z = np.uint64(soon["row"] * assets + soon["asset"]), np.uint64(soon["row"])
+                        if x > np.uint64(row + NEAR):
+                            prefetch(open, x)
+                            prefetch(close, x)
+                            prefetch(term, x)
+                            prefetch(open_ts, z)
+                            prefetch(close_ts, z)
+                            prefetch(decision, z)
                 cooling = now < account["cool_until"]
                 for a in range(assets):
                     s, c = state[a], contracts[a]
@@ -485,14 +523,13 @@ def replay(
 
             # Glide to the next row on which something is due.
             due = min(stop - 1, intents[k]["row"] if k < last and not halted else stop)
-            midnight = day_rows[day] if day < len(day_rows) else stop
             if flat or assets > 1:  # one asset's glide passes the end of a day by itself
                 due = min(due, midnight)
             if t >= due:
                 continue
             if not flat:
-                if stamp < len(stamps) and assets > 1:  # one asset's glide pays its funding by itself
-                    due = min(due, stamps[stamp]["row"])
+                if assets > 1:  # one asset's glide pays its funding by itself
+                    due = min(due, pays)
                 if banded or t >= due:
                     continue
             busy = False
@@ -527,15 +564,18 @@ def replay(
                 if deadline != NEVER:
                     due = min(due, np.searchsorted(open_ts, deadline))
                 level, target = s["level"], s["target"]
-                while stamp < len(stamps) and stamps[stamp]["row"] < t:
+                while pays < t:
                     stamp += 1
-                pays = stamps[stamp]["row"] if stamp < len(stamps) else stop
+                    pays = stamps[stamp]["row"] if stamp < len(stamps) else stop
                 while True:
                     if t >= due and open_ts[t] >= deadline:
                         break
                     if t == pays:
-                        stamp, p = settle(account, tally, s, c, stamps, stamp, payments, p, step, t, 0, NEVER)
-                        pays = stamps[stamp]["row"] if stamp < len(stamps) else stop
+                        while pays == t:
+                            pay_funding(account, tally, s, c, payments[p], keep, stamps[stamp], t)
+                            p += step
+                            stamp += 1
+                            pays = stamps[stamp]["row"] if stamp < len(stamps) else stop
                         funds = account["cash"]
                         margin = liquidation_mark(funds, s["position"], c)
                         margin *= 1.0 + 1e-9 if long else 1.0 - 1e-9
@@ -558,12 +598,11 @@ def replay(
                         quiet = True
                         break
                     if worth > peak:
+                        end_drawdown(tally, peak, trough)
                         peak, trough = worth, worth
                         if breakers:
                             least = max(least, peak * (1.0 - rules["drawdown"]))
-                    elif worth < trough:
-                        trough = worth
-                        tally["max_drawdown"] = max(tally["max_drawdown"], 1.0 - worth / peak)
+                    trough = min(trough, worth)
                     if keep:
                         o = np.uint64(t - start)
                         equity[o] = worth
@@ -609,12 +648,11 @@ def replay(
                     if not still or worst <= need + 1e-9 * abs(funds) or worth <= least:
                         break
                     if worth > peak:
+                        end_drawdown(tally, peak, trough)
                         peak, trough = worth, worth
                         if breakers:
                             least = max(least, peak * (1.0 - rules["drawdown"]))
-                    elif worth < trough:
-                        trough = worth
-                        tally["max_drawdown"] = max(tally["max_drawdown"], 1.0 - worth / peak)
+                    trough = min(trough, worth)
                     if keep:
                         o = np.uint64(t - start)
                         equity[o] = worth
@@ -626,5 +664,6 @@ def replay(
             account["trough"] = trough
             tally["rows_held"] += t - t0
 
+        end_drawdown(tally, account["peak"], account["trough"])
         tally["equity"] = worth
     return
