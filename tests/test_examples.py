@@ -33,7 +33,7 @@ FOLD = {
 def sample():
     """The sample market where the examples look for it."""
     folder = ROOT / "datasets" / "sample"
-    if not (folder / "truth.json").exists():
+    if not (folder / "news.parquet").exists():
         write_sample(folder)
     return folder
 

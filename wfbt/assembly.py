@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,13 @@ from wfbt.engine.tape import Deck, lay_out
 from wfbt.errors import ConfigError
 from wfbt.kernels.abi import Rules
 from wfbt.ledger.ledger import Ledger
-from wfbt.policy.base import Columns, Rule
+from wfbt.policy.base import Columns, Policy, Rule, load_rule
+from wfbt.policy.ensemble import Ensemble
 from wfbt.policy.frames import market_frames
-from wfbt.policy.search import candidates
+from wfbt.policy.hybrid import Hybrid
+from wfbt.policy.search import Candidates, candidates
 from wfbt.validation.folds import Fold, over_time
+from wfbt.validation.sleeves import PairLatency, Portfolio, Sleeve, pair_market
 from wfbt.validation.walk_forward import Study, rows_of
 
 FILES = ("bars", "funding", "mark", "execution_bars")
@@ -39,7 +42,10 @@ def identity_of(config: schema.Strategy) -> dict[str, Any]:
     for symbol in tree["data"]["symbols"].values():
         for key in FILES:
             symbol[key] = symbol[key] is not None
-    tree["policy"]["rule"] = tree["policy"]["rule"].rpartition(":")[2]
+    for series in tree["data"]["series"].values():
+        del series["path"]
+    for named in _rules_in(tree):
+        named["rule"] = named["rule"].rpartition(":")[2]
     for delay in tree["latency"].values():
         if isinstance(delay, dict) and delay.get("file"):
             delay["file"] = _measured(config.locate(delay["file"]))
@@ -57,20 +63,78 @@ def seen_from(config: schema.Strategy, folder: Path) -> dict[str, Any]:
     for symbol in tree["data"]["symbols"].values():
         for key in FILES:
             symbol[key] = symbol[key] and seen(symbol[key])
+    for series in tree["data"]["series"].values():
+        series["path"] = seen(series["path"])
     for delay in tree["latency"].values():
         if isinstance(delay, dict) and delay.get("file"):
             delay["file"] = seen(delay["file"])
-    place, colon, attr = tree["policy"]["rule"].rpartition(":")
-    if colon and (place.endswith(".py") or "/" in place):
-        tree["policy"]["rule"] = f"{seen(place)}:{attr}"
+    for named in _rules_in(tree):
+        place, colon, attr = named["rule"].rpartition(":")
+        if colon and (place.endswith(".py") or "/" in place):
+            named["rule"] = f"{seen(place)}:{attr}"
     return tree
 
 
-def rule_name(config: schema.Strategy) -> str:
-    """The rule that the strategy names."""
-    if config.policy.rule is None:
-        raise ConfigError("policy needs a rule")
-    return config.policy.rule
+def _rules_in(tree: dict[str, Any]) -> list[dict[str, Any]]:
+    """The mappings of a resolved strategy that name a rule."""
+    policies = [one["policy"] for one in tree["sleeves"]["members"].values()] if tree["sleeves"] else [tree["policy"]]
+    places = []
+    for policy in policies:
+        hybrid, ensemble = policy["hybrid"] or {}, policy["ensemble"] or []
+        places += [policy, *(hybrid[side] for side in ("propose", "confirm") if side in hybrid), *ensemble]
+    return [place for place in places if place["rule"] is not None]
+
+
+def policies_of(config: schema.Strategy) -> dict[str, Policy]:
+    """What decides, by sleeve; the one policy of a strategy without sleeves under the empty name."""
+    return {name: policy_of(given, config.base, section) for name, (given, section) in _sections(config).items()}
+
+
+def _sections(config: schema.Strategy) -> dict[str, tuple[schema.Policy, str]]:
+    """The policy sections of the strategy and where they stand, by sleeve."""
+    if config.sleeves is not None:
+        return {name: (one.policy, f"sleeves.members.{name}.policy") for name, one in config.sleeves.members.items()}
+    if config.policy is None:
+        raise ConfigError("policy is required")
+    return {"": (config.policy, "policy")}
+
+
+def policy_of(given: schema.Policy, base: Path, section: str = "policy") -> Policy:
+    """The rule, hybrid or ensemble that a policy section names, its rules loaded."""
+
+    def load(part: schema.Part | schema.Policy, section: str) -> Rule:
+        if part.rule is None:
+            raise ConfigError(f"{section} needs a rule")
+        return load_rule(part.rule, base, section)
+
+    if given.hybrid is not None:
+        return Hybrid(
+            propose=load(given.hybrid.propose, f"{section}.hybrid.propose"),
+            confirm=load(given.hybrid.confirm, f"{section}.hybrid.confirm"),
+            mode=given.hybrid.mode,
+        )
+    if given.ensemble is not None:
+        return Ensemble(
+            members=tuple(load(one, f"{section}.ensemble[{place}]") for place, one in enumerate(given.ensemble)),
+            weights=tuple(one.weight for one in given.ensemble),
+        )
+    return load(given, section)
+
+
+def candidates_of(given: schema.Policy, policy: Policy) -> Candidates:
+    """Every combination that a policy section searches; the parameters of a part begin with its key: propose.fast."""
+    parts: dict[str, schema.Part | schema.Policy] = {"": given}
+    if given.hybrid is not None:
+        parts = {"propose.": given.hybrid.propose, "confirm.": given.hybrid.confirm}
+    if given.ensemble is not None:
+        parts = {f"{number}.": member for number, member in enumerate(given.ensemble, start=1)}
+    params = {key + name: value for key, part in parts.items() for name, value in part.params.items()}
+    search = {
+        key + name: one.model_dump() if isinstance(one, schema.Range) else list(one)
+        for key, part in parts.items()
+        for name, one in part.search.items()
+    }
+    return candidates(params, search, valid=policy.is_valid)
 
 
 def read_market(config: schema.Strategy) -> Market:
@@ -97,6 +161,10 @@ def read_market(config: schema.Strategy) -> Market:
         end=pd.Timestamp(int(config.data.end), unit="ns", tz="UTC"),
         max_missing=config.quality.max_missing,
         repair=repair,
+        series={
+            name: given.model_dump() | {"path": config.locate(given.path)} for name, given in config.data.series.items()
+        },
+        timeframes=config.data.timeframes,
     )
 
 
@@ -152,8 +220,10 @@ def short_of(config: schema.Strategy, market: Market) -> list[str]:
     return notes
 
 
-def study_of(config: schema.Strategy, market: Market, rule: Rule, jobs: int) -> tuple[Study, list[Fold], int]:
-    """The study, its folds, and how many candidates of the search the rule calls invalid."""
+def study_of(
+    config: schema.Strategy, market: Market, policies: Mapping[str, Policy], jobs: int
+) -> tuple[Study | Portfolio, list[Fold], int]:
+    """The study or the sleeves, the folds, and how many candidates of the search the rules call invalid."""
     costs = Costs(
         maker_bps=config.costs.maker_bps,
         taker_bps=config.costs.taker_bps,
@@ -180,7 +250,7 @@ def study_of(config: schema.Strategy, market: Market, rule: Rule, jobs: int) -> 
         cool_down=config.limits.cooldown.bars * market.period if config.limits.cooldown else 0,
         max_leverage=config.limits.max_leverage,
     )
-    sizing = Sizing(**{name: getattr(config.sizing, name) for name in type(config.sizing).model_fields})
+    sizing = Sizing(**{name: getattr(config.sizing, name) for name in type(config.sizing).model_fields if name != "scale"})
     exits = Exits(
         atr=config.exits.atr,
         stop_atr=config.exits.stop_atr,
@@ -193,22 +263,48 @@ def study_of(config: schema.Strategy, market: Market, rule: Rule, jobs: int) -> 
     deck = lay_out(market, costs, latency, account.maintenance, config.seed)
     rules = rules_of(account, costs, latency, sizing, exits, limits, deck.horizon)
     plan = _plan(config, deck)
-    search = {
-        key: given.model_dump() if isinstance(given, schema.Range) else list(given)
-        for key, given in config.policy.search.items()
-    }
-    found = candidates(config.policy.params, search, valid=rule.is_valid)
-    study = Study(
-        deck=deck,
-        frames=market_frames(market),
-        rule=rule,
-        candidates=found.params,
-        lowering=Lowering(market, deck, sizing, exits),
-        rules=rules,
-        objective=config.folds.objective,
-        jobs=jobs,
+    lowering, frames = Lowering(market, deck, sizing, exits), market_frames(market)
+    studies, dropped = {}, 0
+    for name, (given, _) in _sections(config).items():
+        found = candidates_of(given, policies[name])
+        dropped += found.dropped
+        symbols = _symbols_of(config, name)
+        studies[name] = Study(
+            deck=deck,
+            frames={symbol: frame for symbol, frame in frames.items() if symbol in symbols},
+            rule=policies[name],
+            candidates=found.params,
+            lowering=lowering,
+            rules=rules,
+            objective=config.folds.objective,
+            jobs=jobs,
+        )
+    if config.sleeves is None:
+        return studies[""], plan, dropped
+    book, book_lowering = deck, lowering
+    if not config.sleeves.netting:
+        pairs = pair_market(market, {name: _symbols_of(config, name) for name in studies})
+        book = lay_out(pairs, costs, PairLatency.of(latency), account.maintenance, config.seed)
+        book_lowering = Lowering(pairs, book, sizing, exits)
+    portfolio = Portfolio(
+        members=tuple(
+            Sleeve(name=name, study=study, weight=config.sleeves.members[name].weight)
+            for name, study in studies.items()
+        ),
+        method=config.sleeves.allocation.method,
+        max_weight=config.sleeves.allocation.max_weight,
+        shrink=config.sleeves.allocation.shrink,
+        netting=config.sleeves.netting,
+        book=book,
+        book_lowering=book_lowering,
     )
-    return study, plan, found.dropped
+    return portfolio, plan, dropped
+
+
+def _symbols_of(config: schema.Strategy, sleeve: str) -> Sequence[str]:
+    """What a sleeve trades: its own list, or everything."""
+    own = config.sleeves.members[sleeve].symbols if config.sleeves is not None else None
+    return own or tuple(config.data.symbols)
 
 
 def _account(config: schema.Strategy) -> Account:
@@ -237,7 +333,7 @@ def _plan(config: schema.Strategy, deck: Deck) -> list[Fold]:
     )
 
 
-def buy_and_hold(study: Study, config: schema.Strategy, plan: Sequence[Fold]) -> Ledger:
+def buy_and_hold(study: Study | Portfolio, config: schema.Strategy, plan: Sequence[Fold]) -> Ledger:
     """All cash into the symbols in equal parts at the first test bar, held to the last, at the same trading costs.
 
     Without funding, as a holder of the asset itself would: units of a perpetual held for years through rich funding end

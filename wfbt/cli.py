@@ -178,7 +178,7 @@ def sample(folder: Path, seed: int, if_absent: bool) -> None:
     """Write the sample market into FOLDER, with the truth it was made from beside it."""
     from wfbt.data.synthetic import write_sample
 
-    if if_absent and (folder / "truth.json").exists():
+    if if_absent and (folder / "news.parquet").exists():
         click.echo(f"{folder} is there")
         return
     write_sample(folder, seed=seed)

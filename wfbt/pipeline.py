@@ -16,8 +16,8 @@ from wfbt.assembly import (
     buy_and_hold,
     dropped_note,
     identity_of,
+    policies_of,
     read_market,
-    rule_name,
     seen_from,
     short_of,
     study_of,
@@ -29,11 +29,12 @@ from wfbt.data.market import Market
 from wfbt.errors import ConfigError, PolicyError, WfbtError
 from wfbt.files import sync_folder
 from wfbt.ledger.ledger import Ledger
-from wfbt.policy.base import Rule, load_rule
+from wfbt.policy.base import Policy
 from wfbt.registry import provenance
 from wfbt.registry.memory import fold_memory, only_one
 from wfbt.report.artifacts import write_frame, write_json, write_text
 from wfbt.results import candidates_frame, equity_frame, result_dict
+from wfbt.validation.sleeves import Portfolio, walk_sleeves
 from wfbt.validation.walk_forward import Study, WalkForward, walk_forward
 
 Progress = Callable[[str, int, int], None]
@@ -100,14 +101,14 @@ def run(
     config = load_strategy(strategy, overrides=overrides, folds=folds, scheme=scheme, seed=seed)
     jobs = jobs or cores()
     with _naming(strategy):
-        rule = load_rule(rule_name(config), config.base)
+        policies = policies_of(config)
         progress("reading the market", 0, 0)
         market = read_market(config)
-        study, plan, dropped = study_of(config, market, rule, jobs)
+        study, plan, dropped = study_of(config, market, policies, jobs)
     identity = {
         "config": identity_of(config),
         "data": market.digest,
-        "rule": rule.source_sha256,
+        "rule": {name: policy.source_sha256 for name, policy in policies.items()},
         "source": provenance.source_sha256(),
         "versions": provenance.versions(),
     }
@@ -119,12 +120,11 @@ def run(
             raise ConfigError(f"{place} is a file where the run folder must go; move it away, or name another --out")
     with only_one(final.with_name(f".{final.name}.lock")), _naming(strategy), _cleared_when_refused(partial):
         loaded = time.monotonic()
-        walk = walk_forward(
-            study,
-            plan,
-            fold_memory(partial / ".trials", resume),
-            progress,
-        )
+        walk: WalkForward
+        if isinstance(study, Portfolio):
+            walk = walk_sleeves(study, plan, lambda sleeve: fold_memory(partial / ".trials" / sleeve, resume), progress)
+        else:
+            walk = walk_forward(study, plan, fold_memory(partial / ".trials", resume), progress)
         benchmark = buy_and_hold(study, config, plan)
         for ledger in (walk.ledger, benchmark, *(one.in_sample for one in walk.folds)):
             ledger.reconcile()
@@ -138,7 +138,7 @@ def run(
                 shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
         _write_tables(partial, walk, benchmark, study)
         write_text(partial / "config.resolved.yaml", dump_yaml(seen_from(config, final)))
-        write_json(partial / "manifest.json", _manifest(config, rule, market, identity, run_id, result, command))
+        write_json(partial / "manifest.json", _manifest(config, policies, market, identity, run_id, result, command))
         if report:
             _write_report(partial, config, result, walk, benchmark, jobs, progress)
         done = time.monotonic()
@@ -179,7 +179,7 @@ def _cleared_when_refused(partial: Path) -> Iterator[None]:
 
 def _manifest(
     config: schema.Strategy,
-    rule: Rule,
+    policies: Mapping[str, Policy],
     market: Market,
     identity: Mapping[str, Any],
     run_id: str,
@@ -195,11 +195,17 @@ def _manifest(
         "config_sha256": provenance.sha256(json.dumps(identity["config"], sort_keys=True).encode()),
         "data_sha256": market.digest,
         "source_sha256": identity["source"],
-        "rule": {"name": rule.name, "sha256": rule.source_sha256},
+        **_rules(policies),
         "versions": identity["versions"],
         "machine": provenance.machine(),
         "notes": result["notes"],
     }
+
+
+def _rules(policies: Mapping[str, Policy]) -> dict[str, Any]:
+    """Names and hashes of what decided: `rule`, or `rules` by sleeve."""
+    told = {name: {"name": one.name, "sha256": one.source_sha256} for name, one in policies.items()}
+    return {"rule": told[""]} if "" in told else {"rules": told}
 
 
 def _publish(partial: Path, final: Path) -> None:
@@ -215,7 +221,7 @@ def _publish(partial: Path, final: Path) -> None:
         shutil.rmtree(old)
 
 
-def _write_tables(folder: Path, walk: WalkForward, benchmark: Ledger, study: Study) -> None:
+def _write_tables(folder: Path, walk: WalkForward, benchmark: Ledger, study: Study | Portfolio) -> None:
     write_frame(folder / "equity.parquet", equity_frame(walk, benchmark))
     write_frame(folder / "fills.parquet", walk.ledger.fills_frame())
     write_frame(folder / "trades.parquet", walk.ledger.trades())

@@ -6,6 +6,7 @@ Every number comes from a ledger; nothing is computed twice.
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from typing import Any
 
@@ -14,9 +15,13 @@ import pandas as pd
 
 from wfbt.config.schema import Strategy
 from wfbt.data.market import HOUR, Instrument, Market
+from wfbt.errors import LedgerError
 from wfbt.kernels.abi import Reason
+from wfbt.ledger.attribution import attribute, cost_bps
 from wfbt.ledger.ledger import Ledger, costs_split
 from wfbt.report.curves import Curves
+from wfbt.validation.realism import BreakEven, Decided, Rung, break_even, ladder
+from wfbt.validation.sleeves import Portfolio, PortfolioWalk, pair_name
 from wfbt.validation.walk_forward import FoldResult, Study, WalkForward, rows_of
 
 SCHEMA_VERSION = "1"
@@ -43,7 +48,7 @@ def iso(ts: int) -> str:
 
 
 def result_dict(
-    run_id: str, config: Strategy, market: Market, study: Study, walk: WalkForward, benchmark: Ledger
+    run_id: str, config: Strategy, market: Market, study: Study | Portfolio, walk: WalkForward, benchmark: Ledger
 ) -> dict[str, Any]:
     """The content of result.json but for its timing."""
     oos = walk.ledger.metrics()
@@ -60,15 +65,107 @@ def result_dict(
         "oos": oos,
         "benchmark": benchmark.metrics(),
         "costs": costs_split(walk.ledger),
+        "attribution": _attribution(walk.ledger),
+        "realism": _realism(walk.decided),
         "walk_forward_efficiency": efficiency,
         "account": {"cash": config.account.cash, "leverage": config.account.leverage, "margin": config.account.margin},
         "events": _events(walk.ledger, config.limits.max_drawdown),
         "data": {one.symbol: _data(one, market) for one in market.instruments},
         "assumptions": _assumptions(config, study),
-        "notes": [*market.notes, *study.deck.notes, *_unchosen(walk, study)],
+        **({"sleeves": _sleeves(study, walk)} if isinstance(walk, PortfolioWalk) else {}),
+        "notes": [*market.notes, *study.deck.notes, *_notes(study, walk)],
         **dict.fromkeys(NOT_EVALUATED),
         "reasons": reasons,
     }
+
+
+def _notes(study: Study | Portfolio, walk: WalkForward) -> list[str]:
+    """What has to be known of how the folds chose, and of how sleeves share an account."""
+    if isinstance(study, Study):
+        return _unchosen(walk, study)
+    assert isinstance(walk, PortfolioWalk)
+    notes = []
+    for member in study.members:
+        own = [f"{member.name}: {note}" for note in _unchosen(walk.alone[member.name], member.study)]
+        idle = [str(number) for number, shares in _weights(walk) if not shares[member.name]]
+        if idle:
+            own.append(
+                f"{member.name}: weight 0 in fold{'s' if len(idle) > 1 else ''} {', '.join(idle)}"
+                + ("; it did not move on training rows, or its risk asked for none" if study.method != "fixed" else "")
+            )
+        notes += own
+    traded = Counter(symbol for member in study.members for symbol in member.symbols)
+    if shared := [symbol for symbol, count in traded.items() if count > 1 and not study.netting]:
+        notes.append(
+            f"{', '.join(shared)}: sleeves that trade it at one bar each pay the impact of their own order, not of the "
+            "sum; sizing.max_position holds for each sleeve's position"
+        )
+    return notes
+
+
+def _weights(walk: PortfolioWalk) -> list[tuple[int, dict[str, float]]]:
+    """Number and weights, by sleeve, of each fold."""
+    return [(one.fold.index + 1, {share.name: share.weight for share in one.sleeves}) for one in walk.folds]
+
+
+def _sleeves(study: Study | Portfolio, walk: PortfolioWalk) -> dict[str, Any]:
+    """What each sleeve was given, chose and earned."""
+    assert isinstance(study, Portfolio)
+    close = study.deck.close_ts
+    folds = []
+    for one in walk.folds:
+        first, last = rows_of(one.fold.train)
+        folds.append(
+            {
+                "index": one.fold.index + 1,
+                "weights": {share.name: share.weight for share in one.sleeves},
+                "fitted_on": {
+                    "start": iso(close[first] - study.deck.period),
+                    "end": iso(close[last - 1]),
+                    "days": one.trial.train_returns.shape[1],
+                }
+                if study.method != "fixed"
+                else None,
+                "params": {share.name: dict(share.params) for share in one.sleeves},
+                "reasons": {} if study.method != "fixed" else {"fitted_on": "fixed weights are fitted on nothing"},
+            }
+        )
+    cash = walk.ledger.opening_equity
+    profits = None if study.netting else profit_by_pair(walk.ledger)
+    members = {}
+    for member in study.members:
+        told: dict[str, Any] = {
+            "policy": member.study.rule.name,
+            "symbols": list(member.symbols),
+            "candidates": len(member.study.candidates),
+            "profit": None,
+            "return": None,
+            "profit_by_symbol": None,
+            "alone": walk.alone[member.name].ledger.metrics(),
+            "reasons": {},
+        }
+        if profits is None:
+            why = "the account is netted: fills belong to no one sleeve; see alone"
+            told["reasons"] = dict.fromkeys(("profit", "return", "profit_by_symbol"), why)
+        else:
+            own = {symbol: profits.get(pair_name(symbol, member.name), 0.0) for symbol in member.symbols}
+            total = math.fsum(own.values())
+            told |= {"profit": total, "return": total / cash, "profit_by_symbol": own}
+        members[member.name] = told
+    return {
+        "netting": study.netting,
+        "method": study.method,
+        "members": members,
+        # With the sleeves' profits this is the change of equity.
+        "insurance": float(walk.ledger.shortfall.sum()),
+        "alone": "each sleeve's own out-of-sample walk with the whole account, its weight left out",
+        "folds": folds,
+    }
+
+
+def profit_by_pair(ledger: Ledger) -> dict[str, float]:
+    """Net profit of each symbol of the ledger, open positions at the last mark: Σ is Δ equity − Σ shortfall."""
+    return {str(symbol): math.fsum(own) for symbol, own in ledger.trades().groupby("symbol")["profit"]}
 
 
 def _unchosen(walk: WalkForward, study: Study) -> list[str]:
@@ -83,7 +180,7 @@ def _unchosen(walk: WalkForward, study: Study) -> list[str]:
     ]
 
 
-def _fold(one: FoldResult, study: Study) -> dict[str, Any]:
+def _fold(one: FoldResult, study: Study | Portfolio) -> dict[str, Any]:
     close, period = study.deck.close_ts, study.deck.period
     (train_from, train_to), (test_from, test_to) = rows_of(one.fold.train), rows_of(one.fold.test)
     score = one.trial.scores[one.trial.chosen]
@@ -94,7 +191,7 @@ def _fold(one: FoldResult, study: Study) -> dict[str, Any]:
         "test_start": iso(close[test_from] - period),
         "test_end": iso(close[test_to - 1]),
         "params": dict(one.params),
-        "candidates": len(study.candidates),
+        "candidates": len(study.candidates) if isinstance(study, Study) else study.tried,
         "objective": {"name": study.objective, "value": None if np.isnan(score) else float(score)},
         "in_sample": one.in_sample.metrics(),
         "out_of_sample": one.out_of_sample.metrics(),
@@ -110,6 +207,67 @@ def _efficiency(oos: dict[str, Any], folds: list[dict[str, Any]]) -> tuple[float
     if mean <= 0:
         return None, f"the mean annual return in sample is {mean:.2%}; a ratio to a loss means nothing"
     return oos["annual_return"] / mean, ""
+
+
+def _attribution(ledger: Ledger) -> dict[str, Any]:
+    """What each cause did to the account, in quote: negative took.  Causes, symbols and sessions each add up to net."""
+    told = attribute(ledger)
+    reasons = {}
+    try:
+        sessions = _rows(told.by_session())
+    except LedgerError as error:
+        sessions, reasons["by_session"] = None, str(error)
+    return {
+        "causes": list(told.names),
+        "by_cause": _split(told.total()),
+        "by_symbol": _rows(told.by_symbol()),
+        "by_session": sessions,
+        "reasons": reasons,
+    }
+
+
+def _rows(table: pd.DataFrame) -> dict[str, Any]:
+    return {str(name): _split(row) for name, row in table.iterrows()}
+
+
+def _split(row: pd.Series[float]) -> dict[str, Any]:
+    cost = cost_bps(row)
+    return {
+        **{str(name): int(value) if name == "fills" else float(value) for name, value in row.items()},
+        "cost_bps": cost,
+        "reasons": {} if cost is not None else {"cost_bps": "nothing was traded"},
+    }
+
+
+def _realism(decided: Decided) -> dict[str, Any]:
+    """The same decisions under rising realism, and how dear trading may be before nothing is left."""
+    return {"ladder": [_rung(one) for one in ladder(decided)], "break_even": _break_even(break_even(decided))}
+
+
+def _rung(one: Rung) -> dict[str, Any]:
+    reasons = dict(one.metrics["reasons"])
+    change: dict[str, Any] | None = None
+    if one.change is None:
+        reasons["change"] = "no step comes before it"
+    else:
+        missing = [name for name, value in one.change.items() if value is None]
+        change = {**one.change, "reasons": dict.fromkeys(missing, "it is missing here or on the step before")}
+    return {"step": one.step, **one.metrics, "change": change, "reasons": reasons}
+
+
+def _break_even(found: BreakEven) -> dict[str, Any]:
+    reasons = {name: found.why_not for name in ("multiple", "bps") if getattr(found, name) is None}
+    if found.paid_bps is None:
+        reasons["paid_bps"] = "nothing was traded" if found.tried else found.why_not
+    return {
+        "multiple": found.multiple,
+        "bps": found.bps,
+        "paid_bps": found.paid_bps,
+        "monotone": found.monotone,
+        "crossings": found.crossings,
+        "tried": [{"multiple": one.multiple, "total_return": one.total_return} for one in found.tried],
+        "reasons": reasons,
+    }
 
 
 def _events(ledger: Ledger, most: float | None) -> dict[str, Any]:
@@ -145,7 +303,7 @@ def _data(one: Instrument, market: Market) -> dict[str, Any]:
     }
 
 
-def _assumptions(config: Strategy, study: Study) -> list[dict[str, Any]]:
+def _assumptions(config: Strategy, study: Study | Portfolio) -> list[dict[str, Any]]:
     """What the numbers rest on, one line each."""
     costs, latency = config.costs, config.latency
     impact = "none"
@@ -200,8 +358,20 @@ def _fold_of_rows(walk: WalkForward) -> np.ndarray[Any, np.dtype[np.int64]]:
     return np.repeat([one.fold.index + 1 for one in walk.folds], lengths)
 
 
-def candidates_frame(walk: WalkForward, study: Study) -> pd.DataFrame:
-    """candidates.parquet: every candidate of every fold, winner or not, with its daily returns."""
+def candidates_frame(walk: WalkForward, study: Study | Portfolio) -> pd.DataFrame:
+    """candidates.parquet: every candidate of every fold (and sleeve), winner or not, with its daily returns alone."""
+    if isinstance(study, Study):
+        return _candidates(walk, study)
+    assert isinstance(walk, PortfolioWalk)
+    parts = []
+    for member in study.members:
+        part = _candidates(walk.alone[member.name], member.study)
+        part.insert(1, "sleeve", member.name)
+        parts.append(part)
+    return pd.concat(parts, ignore_index=True).sort_values("fold", kind="stable", ignore_index=True)
+
+
+def _candidates(walk: WalkForward, study: Study) -> pd.DataFrame:
     names = [json.dumps(dict(params), sort_keys=True) for params in study.candidates]
     parts = []
     for one in walk.folds:

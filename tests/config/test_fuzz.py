@@ -144,7 +144,23 @@ strategies = st.fixed_dictionaries(
                     min_size=1,
                     max_size=3,
                 ),
-            }
+            },
+            optional={
+                "series": st.dictionaries(
+                    st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True),
+                    st.fixed_dictionaries(
+                        {"path": paths},
+                        optional={
+                            "available": names,
+                            "delay": st.sampled_from(["0s", "15m"]),
+                            "columns": st.lists(names, min_size=1, max_size=3, unique=True),
+                            "max_age": st.sampled_from(["16m", "6h"]),
+                        },
+                    ),
+                    max_size=2,
+                ),
+                "timeframes": st.lists(durations.map(str), max_size=3, unique=True),
+            },
         ),
         "policy": st.fixed_dictionaries(
             {"rule": st.sampled_from(["a", "my.py:b", "p.q:c"])},

@@ -14,6 +14,7 @@ import pytest
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from wfbt.config.inputs import Series
 from wfbt.config.load import canonical_bytes, dump_yaml, load_strategy, resolved
 from wfbt.config.schema import (
     Constant,
@@ -367,7 +368,9 @@ def keys_of(model: type[BaseModel]) -> set[str]:
     return set(model.model_fields).union(*(keys_of(type(section)) for section in inner))
 
 
-@pytest.mark.parametrize("model", [Strategy, Data, Symbol, Policy, Range, Lognormal, Empirical, Selection, Cooldown])
+@pytest.mark.parametrize(
+    "model", [Strategy, Data, Series, Symbol, Policy, Range, Lognormal, Empirical, Selection, Cooldown]
+)
 def test_every_key_is_in_the_documentation(model: type[BaseModel]) -> None:
     words = set(re.findall(r"\w+", DOCUMENTATION.read_text()))
     assert keys_of(model) <= words

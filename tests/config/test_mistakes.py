@@ -177,6 +177,31 @@ CHANGED = {
         "name must be 1 to 64 letters, digits, '.', '_' or '-', not starting with '.' or '-', was \"../trend\" (line 1)"
     ),
     ("name: trend", "name: 7"): "name must be text, was the number 7 (line 1)",
+    ("{rule: sma_cross}", "{ensemble: [{rule: a, weight: 0.7}, {rule: b, weight: 0.4}]}"): (
+        "policy.ensemble must have weights that add up to at most 1, not 1.1; sizing and leverage scale the whole "
+        "(line 3)"
+    ),
+    (
+        "{rule: sma_cross}",
+        "{ensemble: [{rule: a, weight: 0}]}",
+    ): "policy.ensemble[0].weight must be > 0, was 0 (line 3)",
+    ("{rule: sma_cross}", "{ensemble: []}"): "policy.ensemble must have at least 1 entry, was [] (line 3)",
+    ("{rule: sma_cross}", "{ensemble: [{rule: a, wieght: 1}]}"): (
+        "policy.ensemble[0].weight is required (line 3)\n"
+        "strategy.yaml: unknown key policy.ensemble[0].wieght; did you mean weight? (line 3)"
+    ),
+    ("{rule: sma_cross}", "{hybrid: {propose: {rule: a}, confirm: {rule: b}, mode: vetoe}}"): (
+        'policy.hybrid.mode must be one of veto, agree, scale, was "vetoe"; did you mean veto? (line 3)'
+    ),
+    ("{rule: sma_cross}", "{hybrid: {propose: {rule: a}, confirm: {params: {n: 1}}, mode: veto}}"): (
+        "policy.hybrid.confirm needs a rule: a built-in name, file.py:name or package.module:name (line 3)"
+    ),
+    ("{rule: sma_cross}", "{rule: a, ensemble: [{rule: b, weight: 1}]}"): (
+        "policy has rule and ensemble: keep one of them (line 3)"
+    ),
+    ("{rule: sma_cross}", "{ensemble: [{rule: b, weight: 1}], search: {n: [1, 2]}}"): (
+        "policy with ensemble has no params or search of its own: write them beside each rule (line 3)"
+    ),
     ("{rule: sma_cross}", "{}"): ("policy needs a rule: a built-in name, file.py:name or package.module:name (line 3)"),
     ("sma_cross", "my rule"): (
         'policy.rule must be a built-in rule, file.py:name or package.module:name, was "my rule" (line 3)'
@@ -251,12 +276,16 @@ UNSERVED_SETTINGS = {
     "data.symbols.BTCUSDT.book=b.parquet": (
         "data.symbols.BTCUSDT.book is not supported in this version: order books are not replayed"
     ),
-    "data.series={news: {path: n.parquet}}": (
-        "data.series is not supported in this version: exogenous series are not joined"
-    ),
     "policy={model: net.safetensors}": "policy.model is not supported in this version: only rules are replayed",
-    "policy={hybrid: {mode: veto}}": "policy.hybrid is not supported in this version: only rules are replayed",
-    "policy={ensemble: [{rule: a}]}": "policy.ensemble is not supported in this version: only rules are replayed",
+    "policy={hybrid: {propose: {model: net.onnx}, confirm: {rule: sentiment}, mode: veto}}": (
+        "policy.hybrid.propose.model is not supported in this version: only rules are replayed"
+    ),
+    "policy={hybrid: {propose: {rule: sma_cross}, confirm: {model: net.onnx}, mode: veto}}": (
+        "policy.hybrid.confirm.model is not supported in this version: only rules are replayed"
+    ),
+    "policy={ensemble: [{rule: sma_cross, weight: 0.5}, {model: net.onnx, weight: 0.5}]}": (
+        "policy.ensemble[1].model is not supported in this version: only rules are replayed"
+    ),
 }
 
 

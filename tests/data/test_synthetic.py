@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
@@ -153,3 +154,25 @@ def test_funding_is_paid_at_the_mark_and_follows_the_premium_before_it(sample, s
     assert np.corrcoef(rate, premium[:-1])[0, 1] > 0.5
     assert np.median(rate) == pytest.approx(1e-4)
     assert np.abs(rate).max() <= 0.0075
+
+
+def test_news_is_published_after_it_happened_and_in_order(sample):
+    news = pq.read_table(sample / "news.parquet").to_pandas()
+    assert (news["published_at"] > news["event_at"]).all()
+    assert news["published_at"].is_monotonic_increasing
+    assert news["published_at"].is_unique
+    assert news["sentiment"].between(-1, 1).all()
+    assert 9_000 < len(news) < 10_000
+
+
+@pytest.mark.parametrize("symbol", SYMBOLS)
+def test_news_leans_weakly_to_what_comes_and_not_to_what_was(sample, symbol):
+    news, raw = pq.read_table(sample / "news.parquet").to_pandas(), bars(sample, symbol)
+    lead = json.loads((sample / "news.json").read_text())["news"]["lead_hours"]
+    first = np.searchsorted(raw.ts, pd.DatetimeIndex(news["published_at"]).as_unit("ns").asi8)
+    inside = (first >= lead) & (first + lead <= len(raw))
+    first, mood = first[inside], news["sentiment"].to_numpy()[inside]
+    ahead = np.log(raw["close"][first + lead - 1] / raw["open"][first])
+    behind = np.log(raw["open"][first] / raw["open"][first - lead])
+    assert 0.04 < np.corrcoef(mood, ahead)[0, 1] < 0.16
+    assert abs(np.corrcoef(mood, behind)[0, 1]) < 0.03

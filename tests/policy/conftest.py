@@ -17,6 +17,19 @@ def walk_frame(rows: int, seed: int, start: str = "2023-01-01 01:00") -> pd.Data
     return pd.DataFrame({**columns, "funding": funding}, index=index)
 
 
+def newsy_frame(rows: int, seed: int) -> pd.DataFrame:
+    """The bars of `walk_frame` and a series that changes every few bars and is unknown for the first 4."""
+    rng = np.random.default_rng(seed + 10_000)
+    mood = np.repeat(rng.uniform(-1.0, 1.0, rows // 3 + 1), 3)[:rows]
+    mood[:4] = np.nan
+    return walk_frame(rows, seed).assign(news=mood)
+
+
 @pytest.fixture
 def walk():
     return walk_frame
+
+
+@pytest.fixture
+def newsy():
+    return newsy_frame

@@ -3,41 +3,55 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from wfbt.config.load import load_strategy, resolved
+from wfbt.assembly import candidates_of, policy_of
+from wfbt.config.load import load_strategy
 from wfbt.policy.base import evaluate, load_rule
 from wfbt.policy.rules import BUILT_IN
-from wfbt.policy.search import candidates
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 STRATEGIES = sorted(EXAMPLES.glob("*.yaml"))
 
 
 def searched(path):
+    """Symbols, policy and candidates of each policy in a strategy file: one, or one a sleeve."""
     strategy = load_strategy(path)
-    rule = load_rule(strategy.policy.rule, path.parent)
-    policy = resolved(strategy)["policy"]
-    return strategy, rule, candidates(policy["params"], policy["search"], valid=rule.is_valid)
+    every = tuple(strategy.data.symbols)
+    named = [(every, strategy.policy)]
+    if strategy.sleeves is not None:
+        named = [(one.symbols or every, one.policy) for one in strategy.sleeves.members.values()]
+    for symbols, given in named:
+        policy = policy_of(given, path.parent)
+        yield symbols, policy, candidates_of(given, policy)
 
 
 def test_every_built_in_rule_has_an_example():
-    assert {load_strategy(path).policy.rule for path in STRATEGIES} == {*BUILT_IN, "my_rule.py:buy_the_dip"}
+    policies = [policy for path in STRATEGIES for _, policy, _ in searched(path)]
+    named = {part.name for policy in policies for part in getattr(policy, "parts", {"": policy}).values()}
+    assert {name for name in named if ":" not in name} == set(BUILT_IN)
 
 
 @pytest.mark.parametrize("path", STRATEGIES, ids=lambda path: path.stem)
-def test_every_candidate_of_an_example_speaks(path, walk):
-    strategy, rule, found = searched(path)
-    frames = {symbol: walk(900, seed=number) for number, symbol in enumerate(strategy.data.symbols)}
-    targets = [
-        columns.target
-        for params in found.params[:: max(1, len(found.params) // 4)]
-        for columns in evaluate(rule, frames, params).values()
-    ]
-    assert all(len(target) == 900 and np.isfinite(target).any() for target in targets)
-    assert max(np.nanmax(np.abs(target)) for target in targets) > 0
+def test_every_candidate_of_an_example_speaks(path, newsy):
+    for symbols, policy, found in searched(path):
+        frames = {symbol: newsy(900, seed=number) for number, symbol in enumerate(symbols)}
+        targets = [
+            columns.target
+            for params in found.params[:: max(1, len(found.params) // 4)]
+            for columns in evaluate(policy, frames, params).values()
+        ]
+        assert all(len(target) == 900 and np.isfinite(target).any() for target in targets)
+        assert max(np.nanmax(np.abs(target)) for target in targets) > 0
+
+
+def test_the_ensemble_has_five_weights_that_add_up_to_one():
+    ((_, policy, found),) = searched(EXAMPLES / "ensemble.yaml")
+    assert policy.weights == (0.3, 0.25, 0.2, 0.15, 0.1)
+    fixed = {"2.entry": 168, "2.exit": 48, "4.n": 48, "4.z": 2.0}
+    assert found.params[0] == fixed | {"1.fast": 12, "1.slow": 96, "3.n": 72}
 
 
 def test_the_flagship_tries_96_candidates():
-    _, _, found = searched(EXAMPLES / "ema_rsi_adx.yaml")
+    ((_, _, found),) = searched(EXAMPLES / "ema_rsi_adx.yaml")
     assert (len(found.params), found.dropped) == (96, 0)
 
 

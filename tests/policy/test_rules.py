@@ -17,6 +17,9 @@ SHORT_WINDOWS = {
     "zscore": {"n": 15, "z": 1.5},
     "momentum": {"n": 9, "threshold": 0.01},
     "carry": {"n": 16, "above": 1e-4, "below": 0.0},
+    "session": {"zone": "America/New_York", "open": "09:30", "close": "16:00", "range": 90},
+    "divergence": {"n": 6, "hold": 5},
+    "sentiment": {"low": -0.5, "high": 0.4},
     "buy_hold": {"weight": 0.7},
     "random": {"seed": 4, "hold": 5},
 }
@@ -27,6 +30,9 @@ WARM = {
     "zscore": 14,
     "momentum": 9,
     "carry": 20,
+    "session": 0,
+    "divergence": 6,
+    "sentiment": 4,
     "buy_hold": 0,
     "random": 0,
 }
@@ -51,58 +57,58 @@ def same(left, right, rows):
             np.testing.assert_array_equal(one[:rows], other[:rows])
 
 
-def test_every_built_in_rule_is_held_to_causality_here():
-    assert set(SHORT_WINDOWS) == set(WARM) == set(BUILT_IN)
+def test_every_rule_on_one_symbol_is_held_to_causality_here():
+    assert set(SHORT_WINDOWS) == set(WARM) == {name for name in BUILT_IN if load_rule(name, HERE).per_symbol}
 
 
 @pytest.mark.parametrize("name", SHORT_WINDOWS)
-def test_a_prefix_gives_the_same_bits(name, walk):
-    frame = walk(600, seed=11)
+def test_a_prefix_gives_the_same_bits(name, newsy):
+    frame = newsy(600, seed=11)
     whole = run(name, frame, **SHORT_WINDOWS[name])
     for cut in np.random.default_rng(1).integers(6, 600, 40):
         same(run(name, frame.iloc[:cut], **SHORT_WINDOWS[name]), whole, cut)
 
 
 @pytest.mark.parametrize("name", SHORT_WINDOWS)
-def test_a_scrambled_future_changes_no_bit_of_the_past(name, walk):
-    frame = walk(600, seed=12)
+def test_a_scrambled_future_changes_no_bit_of_the_past(name, newsy):
+    frame = newsy(600, seed=12)
     whole = run(name, frame, **SHORT_WINDOWS[name])
     for cut in np.random.default_rng(2).integers(6, 600, 40):
         scrambled = frame.copy()
-        scrambled.iloc[cut:] = walk(600, seed=1000 + cut).iloc[cut:] * 3.0
+        scrambled.iloc[cut:] = newsy(600, seed=1000 + cut).iloc[cut:] * 3.0
         same(run(name, scrambled, **SHORT_WINDOWS[name]), whole, cut)
 
 
 @pytest.mark.parametrize("name", SHORT_WINDOWS)
-def test_warm_up_is_as_documented_and_says_nothing(name, walk):
-    target = run(name, walk(300, seed=3), **SHORT_WINDOWS[name]).target
+def test_warm_up_is_as_documented_and_says_nothing(name, newsy):
+    target = run(name, newsy(300, seed=3), **SHORT_WINDOWS[name]).target
     assert np.isnan(target[: WARM[name]]).all()
     assert np.isfinite(target[WARM[name] :]).all()
 
 
 @pytest.mark.parametrize("name", set(SHORT_WINDOWS) - {"buy_hold"})
-def test_a_long_walk_takes_both_sides(name, walk):
-    assert {-1.0, 1.0} <= set(run(name, walk(2000, seed=4), **SHORT_WINDOWS[name]).target)
+def test_a_long_walk_takes_both_sides(name, newsy):
+    assert {-1.0, 1.0} <= set(run(name, newsy(2000, seed=4), **SHORT_WINDOWS[name]).target)
 
 
-@pytest.mark.parametrize("name", ["sma_cross", "breakout", "zscore", "momentum"])
-def test_without_short_the_longs_stay_the_same_and_shorts_are_flat(name, walk):
-    frame = walk(1000, seed=5)
+@pytest.mark.parametrize("name", ["sma_cross", "breakout", "zscore", "momentum", "session", "divergence"])
+def test_without_short_the_longs_stay_the_same_and_shorts_are_flat(name, newsy):
+    frame = newsy(1000, seed=5)
     both = run(name, frame, **SHORT_WINDOWS[name]).target
     long = run(name, frame, **SHORT_WINDOWS[name], short=False).target
     np.testing.assert_array_equal(long, np.maximum(both, 0.0))
 
 
 @pytest.mark.parametrize("name", SHORT_WINDOWS)
-def test_targets_are_divided_by_the_number_of_symbols(name, walk):
-    frames = {"A": walk(200, seed=1), "B": walk(200, seed=2), "C": walk(150, seed=3)}
+def test_targets_are_divided_by_the_number_of_symbols(name, newsy):
+    frames = {"A": newsy(200, seed=1), "B": newsy(200, seed=2), "C": newsy(150, seed=3)}
     together = evaluate(load_rule(name, HERE), frames, SHORT_WINDOWS[name])
     for symbol, frame in frames.items():
         alone = run(name, frame, **SHORT_WINDOWS[name])
         np.testing.assert_array_equal(together[symbol].target, alone.target / 3)
 
 
-@pytest.mark.parametrize("name", sorted(set(SHORT_WINDOWS) - {"carry"}))
+@pytest.mark.parametrize("name", sorted(set(SHORT_WINDOWS) - {"carry", "divergence", "sentiment"}))
 def test_a_market_that_stands_still_breaks_no_rule(name):
     run(name, bars_of(np.full(100, 7.0)), **SHORT_WINDOWS[name])
 

@@ -68,6 +68,62 @@ def missing(why: str) -> dict[str, Any]:
     }
 
 
+CAUSES = ("gross", "delay", "spread", "impact", "fees", "funding", "liquidation", "shortfall")
+STEPS = ("ideal", "fees and spread", "latency", "impact", "funding", "as configured")
+
+
+def split(*amounts: float, fills: int = 40) -> dict[str, Any]:
+    """One row of an attribution, from an amount for each cause."""
+    traded = 50_000.0 * fills
+    cost = -sum(amounts[1:5]) / traded * 1e4 if fills else None
+    row = dict(zip(CAUSES, amounts, strict=True)) | {"net": sum(amounts), "fills": fills, "traded": traded}
+    return row | {"cost_bps": cost, "reasons": {} if fills else {"cost_bps": "nothing was traded"}}
+
+
+def attribution(symbols: tuple[str, ...], trips: int) -> dict[str, Any]:
+    """Three sessions, and the same for each symbol."""
+    if not trips:
+        nothing = split(*[0.0] * len(CAUSES), fills=0)
+        parts = [nothing] * 3
+        whole = nothing
+    else:
+        parts = [
+            split(9000.0, -400.0, -300.0, -150.0, -2000.0, 100.0, 0.0, 0.0),
+            split(-2500.0, -300.0, -300.0, -150.0, -2100.0, 100.0, 0.0, 0.0),
+            split(4000.0, -100.0, -212.0, -155.9, -2020.4, 118.2, 0.0, 0.0),
+        ]
+        whole = split(*[sum(part[name] for part in parts) for name in CAUSES], fills=120)
+    return {
+        "causes": list(CAUSES),
+        "by_cause": whole,
+        "by_symbol": dict.fromkeys(symbols, parts[0]),
+        "by_session": dict(zip(("Asia", "Europe", "America"), parts, strict=True)),
+        "reasons": {},
+    }
+
+
+def realism(trips: int) -> dict[str, Any]:
+    """A ladder that loses a little on every step."""
+    rows: list[dict[str, Any]] = []
+    for height, step in enumerate(STEPS):
+        down = min(height, 4)
+        row = {"sharpe": 1.2 - 0.1 * down, "annual_return": 0.11 - 0.02 * down, "total_return": 0.5 - 0.08 * down}
+        row |= {"max_drawdown": 0.2 + 0.01 * down, "trades": trips}
+        before = rows[-1] if rows else None
+        change = before and {key: row[key] - before[key] for key in row} | {"reasons": {}}
+        rows.append({"step": step, **row, "change": change, "reasons": {} if before else {"change": "the first"}})
+    found = {
+        "multiple": 1.83,
+        "bps": 12.1,
+        "paid_bps": 6.6,
+        "monotone": True,
+        "crossings": 1,
+        "tried": [],
+        "reasons": {},
+    }
+    return {"ladder": rows, "break_even": found}
+
+
 def make_trades(rng: np.random.Generator, symbols: tuple[str, ...], count: int, rows: int) -> pd.DataFrame:
     entry = np.sort(rng.integers(0, rows - 60, count))
     held = rng.integers(1, 60, count)
@@ -155,6 +211,8 @@ def make_run(
         "costs": {
             "fees": 6120.4, "spread": 812.0, "impact": 455.9, "funding": -318.2, "liquidation": 0.0, "reasons": {},
         },
+        "attribution": attribution(symbols, trips),
+        "realism": realism(trips),
         "walk_forward_efficiency": 0.34,
         "account": {"cash": 100_000.0, "leverage": 3},
         "events": {"liquidations": 0, "breakers": 3, "halted": False, "shortfall": 0.0},
@@ -204,6 +262,9 @@ def all_missing() -> FakeRun:
     run.result["costs"] = dict.fromkeys(("fees", "spread", "impact", "funding", "liquidation")) | {
         "reasons": {"fees": why}
     }
+    run.result["attribution"] = None
+    run.result["realism"] = None
+    run.result["reasons"] |= {"attribution": why, "realism": why}
     run.result["walk_forward_efficiency"] = None
     for fold in run.result["folds"]:
         fold["in_sample"] = missing(why)

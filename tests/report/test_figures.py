@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from wfbt.errors import LedgerError
-from wfbt.report.figures import MAX_POINTS, figures, monthly_returns, thin, trade_results
+from wfbt.report.figures import MAX_POINTS, figures, monthly_returns, thin, trade_results, waterfall
 
 
 @pytest.mark.parametrize("n", [1, 2, 2999, 3000, 3001, 5999, 6001, 50_935])
@@ -65,3 +65,19 @@ def test_curves_of_unequal_length_are_refused_by_name(fake):
     curves = fake(folds=1, days=40).curves
     with pytest.raises(LedgerError, match=r"curves\.drawdown must have shape \(960,\), was \(5,\)"):
         dataclasses.replace(curves, drawdown=np.zeros(5))
+
+
+def test_the_waterfall_falls_from_the_decisions_to_the_net_and_leaves_out_what_did_nothing(fake):
+    run = fake(folds=1, days=60)
+    (bars,) = waterfall(run.result).data
+    assert list(bars.x) == ["Decisions", "Delay", "Spread", "Impact", "Fees", "Funding", "Net"]
+    assert bars.measure == ("absolute", *["relative"] * 5, "total")
+    assert sum(bars.y[:-1]) == pytest.approx(bars.y[-1])
+    low, high = waterfall(run.result).layout.yaxis.range
+    assert low < min(0.0, *np.cumsum(bars.y[:-1]))
+    assert high > max(np.cumsum(bars.y[:-1]))
+
+
+def test_no_waterfall_is_drawn_of_an_account_that_never_traded(fake):
+    assert waterfall(fake(folds=1, days=60, trips=0).result) is None
+    assert waterfall({"attribution": None}) is None

@@ -99,13 +99,73 @@ def test_a_missing_number_is_a_dash_with_its_reason_as_tooltip_and_footnote(all_
     page = Reader(without_plotly(render(all_missing)))
     why = "60 days are too few"
     dashes = [attributes for tag, attributes in page.tags if tag == "td" and attributes.get("title") == why]
-    # All but the days for strategy and benchmark, eight numbers of each fold, and the fees.
-    assert len(dashes) == 2 * (len(METRICS) - 1) + 2 * 8 + 1
+    # All but the days for strategy and benchmark, and eight numbers of each fold.
+    assert len(dashes) == 2 * (len(METRICS) - 1) + 2 * 8
     notes = [attributes["id"] for tag, attributes in page.tags if tag == "li" and "id" in attributes]
     assert notes == [f"note-{number + 1}" for number in range(len(notes))]
     links = {attributes["href"] for tag, attributes in page.tags if tag == "a" and attributes["href"].startswith("#")}
     assert links == {f"#{note}" for note in notes}
     assert "What it earned out of sample is not known: 60 days are too few." in page.words
+
+
+def cost_section(run) -> str:
+    text = Reader(without_plotly(render(run))).words
+    return text[text.index("What it cost") : text.index("Round trips There") if "Round trips There" in text else None]
+
+
+def test_the_ladder_goes_from_the_ideal_to_the_run_with_what_each_step_changed(fake):
+    text = cost_section(fake(folds=2, days=60))
+    assert "Ideal +50.0% +11.0% 1.20 20.0% 400" in text
+    assert "+ fees and spread +42.0% -8.00% +9.0% 1.10 -0.10 21.0% 400" in text
+    assert "As configured +18.0% 0.00% +3.0% 0.80 0.00 24.0% 400" in text
+    assert "Its return would be zero at 1.83 times its trading costs: 12.1 bps of what it traded" in text
+
+
+def test_the_causes_stand_in_order_with_their_share_of_what_the_decisions_made(fake):
+    text = cost_section(fake(folds=2, days=60))
+    assert "At the prices of its decisions 10,500 100.0% Delay -800 -7.6% Spread -812 -7.7%" in text
+    assert "Net 2,630 25.0%" in text
+    assert "Insurance" not in text  # it paid nothing
+
+
+def test_what_the_insurance_paid_is_shown_where_it_paid(fake):
+    run = fake(folds=2, days=60)
+    run.result["attribution"]["by_cause"]["shortfall"] = 250.0
+    assert "Insurance 250" in cost_section(run)
+
+
+def test_causes_are_split_by_session_always_and_by_symbol_where_there_are_several(fake):
+    one, two = (cost_section(fake(folds=2, days=60, symbols=s)) for s in (("BTCUSDT",), ("BTCUSDT", "ETHUSDT")))
+    assert "By symbol" not in one
+    assert "ETHUSDT 9,000 -400 -300 -150 -2,000 100 0" in two
+    assert "Europe -2,500 -300 -300 -150 -2,100 100 0 -5,250 40" in one
+
+
+def test_bars_too_long_for_a_session_leave_a_reason_in_place_of_the_table(fake):
+    run = fake(folds=2, days=60)
+    run.result["attribution"] |= {
+        "by_session": None,
+        "reasons": {"by_session": "bars of 24 h are longer than a session"},
+    }
+    text = cost_section(run)
+    assert "Not split by session: bars of 24 h are longer than a session." in text
+    assert "Asia is" not in text
+
+
+def test_what_could_not_be_replayed_or_taken_apart_says_why(all_missing):
+    text = cost_section(all_missing)
+    assert "Not replayed: 60 days are too few." in text
+    assert "Not taken apart: 60 days are too few." in text
+
+
+def test_a_step_without_a_number_is_a_dash_with_its_reason(fake):
+    run = fake(folds=2, days=60)
+    rung = run.result["realism"]["ladder"][2]
+    rung |= {"sharpe": None, "reasons": {"sharpe": "20 days are too few"}}
+    rung["change"] |= {"sharpe": None, "reasons": {"sharpe": "it is missing here"}}
+    page = Reader(without_plotly(render(run)))
+    titles = [attributes.get("title") for tag, attributes in page.tags if tag == "td"]
+    assert titles.count("20 days are too few") == titles.count("it is missing here") == 1
 
 
 def test_what_was_not_evaluated_is_listed_with_its_reason(fake):

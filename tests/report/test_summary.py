@@ -103,3 +103,31 @@ def test_the_terminal_summary_shows_missing_numbers_as_dashes(all_missing):
     assert "None" not in text
     assert "nan" not in text
     assert "There is no Sharpe ratio: 60 days are too few." in text
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (
+            {},
+            "Its return would be zero at 1.83 times its trading costs: 12.1 bps of what it traded, where it paid 6.6.",
+        ),
+        ({"crossings": 3}, "Its return passes zero 3 times as costs rise; this is the first."),
+        (
+            {"multiple": None, "reasons": {"multiple": "it makes nothing even free of fees, spread and impact"}},
+            "There is no break-even cost: it makes nothing even free of fees, spread and impact.",
+        ),
+    ],
+)
+def test_the_break_even_cost_is_said_or_why_there_is_none(fake, found, words):
+    run = fake(folds=1, days=60)
+    run.result["realism"]["break_even"] |= found
+    assert words in said(run)
+
+
+def test_nothing_is_said_of_a_break_even_where_nothing_was_traded_or_replayed(fake):
+    run = fake(folds=1, days=60)
+    run.result["realism"]["break_even"] |= {"multiple": None, "paid_bps": None}
+    assert "break-even" not in said(run)
+    run.result["realism"] = None
+    assert "trading costs" not in said(run)

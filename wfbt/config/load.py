@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from wfbt.config.messages import MOST_LINES, key_text, nearest, sentence, shown,
 from wfbt.config.schema import Strategy, spell_latency
 from wfbt.config.support import refusals
 from wfbt.config.values import Duration, Time
+from wfbt.config.venue import under
 from wfbt.errors import ConfigError
 
 
@@ -50,6 +52,7 @@ def load_strategy(
         if given is not None:
             _override(document.tree, key, given, option, str(source))
             origins[key] = option
+    document = replace(document, tree=under(document.tree, source))
     strategy = _validate(document, origins, str(source))
     strategy._base = source.parent
     return strategy
@@ -128,6 +131,8 @@ def _related(path: Key, refused: Key) -> bool:
 
 
 def _without(tree: Any, path: Key) -> Any:
+    if isinstance(tree, list):
+        return [_without(value, path[1:]) if index == path[0] else value for index, value in enumerate(tree)]
     if len(path) == 1:
         return {key: value for key, value in tree.items() if key != path[0]}
     return {key: _without(value, path[1:]) if key == path[0] else value for key, value in tree.items()}

@@ -6,13 +6,13 @@ Shares and rates are fractions unless their name ends in _bps; durations and tim
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    BaseModel,
+    AfterValidator,
     BeforeValidator,
-    ConfigDict,
     Discriminator,
     Field,
     PrivateAttr,
@@ -23,7 +23,20 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from wfbt.config.inputs import ManySeries, Timeframes
+from wfbt.config.section import Section
 from wfbt.config.support import refusals
+from wfbt.config.trading import (
+    CorrelatedLimit,
+    FeeTier,
+    Limit,
+    Orders,
+    Participation,
+    Ratchet,
+    Scale,
+    Tiers,
+    rising_volumes,
+)
 from wfbt.config.values import (
     AutoDuration,
     Bps,
@@ -48,12 +61,6 @@ from wfbt.config.values import (
 )
 
 MOST_CHOICES = 10_000
-
-
-class Section(BaseModel):
-    """What all sections share: no unknown keys, no guessing between text, numbers and booleans."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 def _after_start(end: Time | None, info: ValidationInfo) -> Time | None:
@@ -85,6 +92,7 @@ class Symbol(Section):
     impact: NonNegative | None = None
     volume: Literal["units", "none"] = "units"
     adv: Positive | None = None
+    tiers: Tiers | None = None
 
 
 class Data(Section):
@@ -93,9 +101,21 @@ class Data(Section):
     start: Time
     end: Time
     symbols: Annotated[dict[SymbolName, Symbol], Field(min_length=1), ByKey]
-    series: Off = None
+    series: ManySeries = Field(default={})
+    timeframes: Timeframes = ()
 
     _order = field_validator("end")(_after_start)
+
+    @model_validator(mode="after")
+    def _known_symbols(self) -> Self:
+        for name, series in self.series.items():
+            if series.symbol is not None and series.symbol not in self.symbols:
+                raise PydanticCustomError(
+                    "across",
+                    "must be one of data.symbols ({known})",
+                    {"key": f"data.series.{name}.symbol", "known": ", ".join(self.symbols), "value": series.symbol},
+                )
+        return self
 
 
 class Account(Section):
@@ -107,6 +127,7 @@ class Account(Section):
     maintenance: PartOfOne = 0.005
     liquidation_fee_bps: Bps = 50.0
     tiers: File | None = None
+    traded: NonNegative = 0.0
 
 
 class Impact(Section):
@@ -125,7 +146,8 @@ class Costs(Section):
     taker_bps: Bps = 5.0
     half_spread_bps: Bps = 0.5
     impact: Impact | None = Impact()
-    participation: Off = None
+    participation: Participation | None = None
+    fee_tiers: Annotated[tuple[FeeTier, ...], Listed, AfterValidator(rising_volumes)] = ()
 
 
 class Constant(Section):
@@ -260,20 +282,118 @@ Choices = Annotated[
 ]
 
 
-class Policy(Section):
-    """What decides, with its parameters and those to search over."""
+class Part(Section):
+    """A rule, with its parameters and those to search over."""
 
     rule: RuleName | None = None
     model: File | None = None
-    hybrid: Off = None
-    ensemble: Off = None
-    params: Annotated[dict[Identifier, Parameter], ByKey] = {}
-    search: Annotated[dict[Identifier, Choices], ByKey] = {}
+    params: Annotated[dict[Identifier, Parameter], ByKey] = Field(default={})
+    search: Annotated[dict[Identifier, Choices], ByKey] = Field(default={})
 
     @model_validator(mode="after")
     def _decides(self) -> Self:
         if (self.rule is None) == (self.model is None):
             raise ValueError("needs a rule: a built-in name, file.py:name or package.module:name")
+        return self
+
+
+class Member(Part):
+    """A rule and its share of an ensemble."""
+
+    weight: Positive
+
+
+class Hybrid(Section):
+    """One rule proposes, another confirms."""
+
+    propose: Part
+    confirm: Part
+    mode: Literal["veto", "agree", "scale"]
+
+
+def _share_out(members: tuple[Member, ...]) -> tuple[Member, ...]:
+    # Decimals add up as they are read: 0.3 + 0.25 + 0.2 + 0.15 + 0.1 is 1.
+    total = sum(Decimal(str(member.weight)) for member in members)
+    if total > 1:
+        raise ValueError(
+            f"must have weights that add up to at most 1, not {total}; sizing and leverage scale the whole"
+        )
+    return members
+
+
+class Policy(Section):
+    """What decides, with its parameters and those to search over."""
+
+    rule: RuleName | None = None
+    model: File | None = None
+    hybrid: Hybrid | None = None
+    ensemble: Annotated[tuple[Member, ...], Listed, Field(min_length=1), AfterValidator(_share_out)] | None = None
+    params: Annotated[dict[Identifier, Parameter], ByKey] = Field(default={})
+    search: Annotated[dict[Identifier, Choices], ByKey] = Field(default={})
+
+    @model_validator(mode="after")
+    def _decides(self) -> Self:
+        given = [name for name in ("rule", "model", "hybrid", "ensemble") if getattr(self, name) is not None]
+        if not given:
+            raise ValueError("needs a rule: a built-in name, file.py:name or package.module:name")
+        if len(given) > 1:
+            raise ValueError(f"has {' and '.join(given)}: keep one of them")
+        if self.rule is None and self.model is None and (self.params or self.search):
+            raise ValueError(f"with {given[0]} has no params or search of its own: write them beside each rule")
+        return self
+
+
+class Sleeve(Section):
+    """One of several strategies that share the account."""
+
+    policy: Policy
+    symbols: Annotated[Annotated[tuple[SymbolName, ...], Field(min_length=1)] | None, Listed] = None
+    weight: Fraction | None = None
+
+    @field_validator("symbols")
+    @classmethod
+    def _each_once(cls, symbols: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if symbols is not None and len(set(symbols)) < len(symbols):
+            raise ValueError("must not list a symbol twice")
+        # The order of symbols has no meaning.
+        return symbols and tuple(sorted(symbols))
+
+
+class Allocation(Section):
+    """How the account is divided among sleeves in each fold."""
+
+    method: Literal["fixed", "inverse_volatility", "min_variance", "hrp"] = "inverse_volatility"
+    max_weight: Fraction = 1.0
+    shrink: bool = True
+
+
+class Sleeves(Section):
+    """Several strategies, each choosing its own parameters, in one account."""
+
+    members: Annotated[dict[Identifier, Sleeve], Field(min_length=1), ByKey]
+    allocation: Allocation = Allocation()
+    netting: bool = False
+
+    @model_validator(mode="after")
+    def _weighed(self) -> Self:
+        given = {name: one.weight for name, one in self.members.items() if one.weight is not None}
+        if self.allocation.method != "fixed":
+            if given:
+                raise ValueError(
+                    f"has a weight for {', '.join(given)}, but allocation.method {self.allocation.method} fits the "
+                    "weights: leave it out, or set method fixed"
+                )
+            return self
+        if missing := [name for name in self.members if name not in given]:
+            raise ValueError(f"with allocation.method fixed needs a weight for {', '.join(missing)}")
+        # Decimals add up as they are read.
+        total = sum(Decimal(str(weight)) for weight in given.values())
+        if total > 1:
+            raise ValueError(f"must have weights that add up to at most 1, not {total}; leverage scales the whole")
+        if above := [name for name, weight in given.items() if weight > self.allocation.max_weight]:
+            raise ValueError(
+                f"has a weight above allocation.max_weight ({self.allocation.max_weight:g}) for {', '.join(above)}"
+            )
         return self
 
 
@@ -287,6 +407,7 @@ class Sizing(Section):
     max_position: Positive | None = 1.0
     band: Positive | None = None
     price: Literal["decision", "fill"] = "decision"
+    scale: Scale = Scale()
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -305,7 +426,8 @@ class Exits(Section):
     stop_pct: Annotated[float, Field(gt=0, lt=1)] | None = None
     take_pct: Annotated[float, Field(gt=0, le=10)] | None = None
     time: Span | None = None
-    ratchet: Off = None
+    ratchet: Ratchet | None = None
+    trail_follow: bool = False
 
     @model_validator(mode="after")
     def _one_of_each(self) -> Self:
@@ -327,9 +449,20 @@ class Limits(Section):
 
     max_daily_loss: Fraction | None = 0.05
     max_drawdown: Fraction | None = 0.25
-    max_volatility: Positive | None = None
+    max_volatility: Limit | None = None
     cooldown: Cooldown | None = Cooldown()
     max_leverage: Positive | None = 3.0
+    gross: Limit | None = None
+    net: Limit | None = None
+    asset: Limit | None = None
+    concentration: Limit | None = None
+    correlated: CorrelatedLimit | None = None
+    var: Limit | None = None
+    cvar: Limit | None = None
+    liquidity: Limit | None = None
+    stops: Limit | None = None
+    tail: Fraction = 0.05
+    window: Annotated[int, Field(ge=30, le=10_000)] = 250
 
 
 class Mandate(Section):
@@ -430,8 +563,11 @@ class Strategy(Section):
     engine: Literal["bars", "book"] = "bars"
     account: Account = Account()
     costs: Costs = Costs()
+    venue: str | None = None
+    orders: Orders = Orders()
     latency: Annotated[Latency, BeforeValidator(spell_latency)] = Latency()
-    policy: Policy
+    sleeves: Sleeves | None = None
+    policy: Policy | None = Field(default=None, validate_default=True)
     sizing: Sizing = Sizing()
     exits: Exits = Exits()
     limits: Limits = Limits()
@@ -460,6 +596,18 @@ class Strategy(Section):
         if not isinstance(other, Strategy):
             return NotImplemented
         return self.__dict__ == other.__dict__
+
+    @field_validator("policy")
+    @classmethod
+    def _policy_or_sleeves(cls, policy: Policy | None, info: ValidationInfo) -> Policy | None:
+        # What is wrong inside sleeves is told there.
+        if "sleeves" not in info.data:
+            return policy
+        if policy is None and info.data["sleeves"] is None:
+            raise PydanticCustomError("missing", "Field required")
+        if policy is not None and info.data["sleeves"] is not None:
+            raise ValueError("and sleeves exclude each other: keep one of them")
+        return policy
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -491,4 +639,26 @@ class Strategy(Section):
                             "value": selection.symbol,
                         },
                     )
+        self._sleeves_traded()
         return self
+
+    def _sleeves_traded(self) -> None:
+        """Every symbol of a sleeve is one of the data, and every symbol of the data is some sleeve's."""
+        if self.sleeves is None:
+            return
+        known, traded = set(self.data.symbols), set()
+        for name, member in self.sleeves.members.items():
+            own = set(member.symbols or known)
+            if strange := sorted(own - known):
+                raise PydanticCustomError(
+                    "across",
+                    "must be of data.symbols ({known})",
+                    {"key": f"sleeves.members.{name}.symbols", "known": ", ".join(self.data.symbols), "value": strange},
+                )
+            traded |= own
+        if idle := sorted(known - traded):
+            raise PydanticCustomError(
+                "across",
+                "must each be traded by a sleeve; leave out what none trades",
+                {"key": "data.symbols", "value": idle},
+            )

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from wfbt.config.messages import key_text
+
+Path = tuple[str | int, ...]
+
 NOT_YET: Mapping[str, str] = {
     "data.symbols.*.trades": "single trades are not replayed",
     "data.symbols.*.book": "order books are not replayed",
-    "data.series": "exogenous series are not joined",
     "engine=book": "order books are not replayed; use bars",
     "account.margin=isolated": "all positions share one margin; use cross",
     "account.tiers": "maintenance margin has no tiers; use account.maintenance",
     "costs.participation": "orders are filled whole, without a participation cap",
     "policy.model": "only rules are replayed",
-    "policy.hybrid": "only rules are replayed",
-    "policy.ensemble": "only rules are replayed",
+    "policy.hybrid.propose.model": "only rules are replayed",
+    "policy.hybrid.confirm.model": "only rules are replayed",
+    "policy.ensemble.*.model": "only rules are replayed",
     "exits.ratchet": "stops do not ratchet; use exits.trail_atr",
     "limits.max_volatility": "there is no volatility limit; use sizing.method volatility",
     "folds.scheme=purged": "folds are rolling or anchored",
@@ -25,22 +29,25 @@ NOT_YET: Mapping[str, str] = {
     "robustness": "no robustness tests are run",
     "monte_carlo": "no Monte Carlo paths are run",
 }
-"""Key path, or key path=value, to the reason.  Delete the line when the thing exists; * stands for any symbol."""
+"""Key path, or key path=value, to the reason.  Delete the line when the thing exists.
+
+* stands for any symbol and for any entry of a list.
+"""
 
 
-def refusals(tree: Any) -> list[tuple[tuple[str, ...], str]]:
+def refusals(tree: Any) -> list[tuple[Path, str]]:
     """Say which unsupported keys a document or a Strategy uses: (path, message without the file's name)."""
     found = []
     for row, reason in NOT_YET.items():
         pattern, _, value = row.partition("=")
         for path, given in _values(tree, tuple(pattern.split("."))):
             if given == value if value else not (given is None or given is False or given in ({}, [], ())):
-                key = ".".join(path) + (f": {value}" if value else "")
+                key = key_text(path) + (f": {value}" if value else "")
                 found.append((path, f"{key} is not supported in this version: {reason}"))
     return found
 
 
-def _values(node: Any, pattern: tuple[str, ...], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+def _values(node: Any, pattern: tuple[str, ...], path: Path = ()) -> Iterator[tuple[Path, Any]]:
     if not pattern:
         yield path, node
         return
@@ -48,5 +55,8 @@ def _values(node: Any, pattern: tuple[str, ...], path: tuple[str, ...] = ()) -> 
         names = list(node) if pattern[0] == "*" else [pattern[0]] if pattern[0] in node else []
         for name in names:
             yield from _values(node[name], pattern[1:], (*path, name))
+    elif isinstance(node, list | tuple):
+        for index, item in enumerate(node if pattern[0] == "*" else ()):
+            yield from _values(item, pattern[1:], (*path, index))
     elif hasattr(node, pattern[0]):
         yield from _values(getattr(node, pattern[0]), pattern[1:], (*path, pattern[0]))

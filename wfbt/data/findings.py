@@ -36,6 +36,8 @@ WARNINGS = (
     "session_shift",
     "funding_grid",
     "disagree",
+    "unsorted",
+    "restated",
 )
 
 

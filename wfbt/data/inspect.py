@@ -22,7 +22,7 @@ def series(path: str) -> list[str]:
 
     A file, glob or s3:// address is one.  In a folder, files that lie beside each other are one when they hold the same
     kind of rows at the same step and do not overlap in time, as the parts of a partitioned series do; others stand
-    alone, and Parquet that is neither bars nor funding is passed over.
+    alone, and Parquet that is neither bars nor funding is passed over: an exogenous series is checked by its own path.
     """
     folder = Path(path)
     if "://" in path or not folder.is_dir():
@@ -47,8 +47,8 @@ def _extent(file: str) -> tuple[str, int, int, int]:
 
 
 def check(path: str, *, now: int | None = None, max_missing: float = 0.05) -> list[Finding]:
-    """Findings of one series of bars or funding; the columns say which."""
-    return _judge(_read(path)[1], path, now, max_missing)
+    """Findings of bars, funding or an exogenous series; the columns say which."""
+    return _judge(*_read(path), path, now, max_missing)
 
 
 def info(path: str, *, now: int | None = None) -> dict[str, Any]:
@@ -62,12 +62,12 @@ def info(path: str, *, now: int | None = None) -> dict[str, Any]:
         "first": stamp(raw.ts.min()),
         "last": stamp(raw.ts.max()),
         "period": _period(raw, kind),
-        "columns": ["ts", *raw.columns],
+        "columns": [raw.clock, *raw.columns],
         "zone": raw.zone,
         "digest": store.digest("", {"ts": raw.ts, **raw.columns}),
         "gaps": [
             {"row": f.row, "ts": stamp(f.ts), "absent": f.count, "message": f.message}
-            for f in _judge(raw, path, now, 0.05)
+            for f in _judge(kind, raw, path, now, 0.05)
             if f.rule == "gap"
         ],
     }
@@ -119,16 +119,22 @@ _RUNS = {*ERRORS, "zero_volume", "stale", "funding_grid", "disagree"} - {"missin
 
 def _read(path: str) -> tuple[str, Raw]:
     kind = store.kind(path)
+    if kind == "series":
+        return kind, store.read_series(path, "")
     return kind, (store.read_bars if kind == "bars" else store.read_funding)(path, "")
 
 
-def _judge(raw: Raw, path: str, now: int | None, max_missing: float) -> list[Finding]:
-    now = time.time_ns() if now is None else now
-    judge = quality.check_bars if "close" in raw.columns else quality.check_funding
-    return judge(raw, Path(path).stem or path, now, max_missing)
+def _judge(kind: str, raw: Raw, path: str, now: int | None, max_missing: float) -> list[Finding]:
+    now, name = time.time_ns() if now is None else now, Path(path).stem or path
+    if kind == "series":
+        return quality.check_series(raw, name, now)
+    judge = quality.check_bars if kind == "bars" else quality.check_funding
+    return judge(raw, name, now, max_missing)
 
 
 def _period(raw: Raw, kind: str) -> str:
+    if kind == "series":
+        return ""  # it comes when it comes
     ts = raw.ts if kind == "bars" else quality.snap(raw.ts)[0]
     # Sorted, as newest-first and appended files have a period too.
     step = quality.modal_step(np.unique(ts))

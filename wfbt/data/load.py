@@ -12,13 +12,15 @@ from typing import Any
 
 import numpy as np
 
+from wfbt.config.values import Duration
 from wfbt.data import quality, store
 from wfbt.data.findings import WARNINGS, Finding, duration
-from wfbt.data.market import Bars, Contract, Funding, Instrument, Market
+from wfbt.data.market import DAY, I8, Bars, Contract, Funding, Instrument, Market, Series
 from wfbt.data.store import Raw, stamp
 from wfbt.errors import ConfigError, DataError
 
 KEYS = ("bars", "funding", "mark", "execution_bars", "contract", "impact", "volume", "adv")
+SERIES = ("path", "available", "delay", "columns", "symbol", "max_age")
 DROPPED = ("nan", "ohlc", "non_positive", "negative_volume", "off_grid", "future", "spike")
 REPAIRS = ("duplicates", "disorder", *DROPPED, "missing")
 # Errors that the engine can live with once a person has said so.
@@ -65,6 +67,8 @@ def load_market(
     end: Any = None,
     max_missing: float = 0.05,
     repair: Iterable[str | Mapping[str, Any]] = (),
+    series: Mapping[str, Mapping[str, Any]] | None = None,
+    timeframes: Iterable[str | Duration] = (),
     base: str | os.PathLike[str] | None = None,
     now: int | None = None,
 ) -> Market:
@@ -81,6 +85,11 @@ def load_market(
         The share of bars that may be absent from a series' own weekly pattern.
     repair : sequence of str or mapping
         Names of rules, or {rule, symbol, from, to, accept}.  Each that did something leaves a note in the market.
+    series : mapping
+        Per name what is no bar but known to a policy: `path`, and optionally `available` (the timestamps that say when
+        a row could be known), `delay` (from then to us), `columns`, `symbol` (the only one to see it) and `max_age`.
+    timeframes : sequence of str
+        Durations of the coarser bars that a policy sees too, such as 4h and 1d.
     base : path
         The folder that relative paths start from.
     now : int ns UTC
@@ -99,11 +108,14 @@ def load_market(
     if reader.start is not None and reader.end is not None and reader.start >= reader.end:
         raise ConfigError(f"end must be after start ({stamp(reader.start)}), was {stamp(reader.end)}")
     instruments = tuple(_instrument(reader, symbol, spec) for symbol, spec in symbols.items())
+    joined = tuple(_series(reader, name, spec, instruments) for name, spec in (series or {}).items())
     return Market(
         instruments=instruments,
-        digest=_digest(instruments),
+        digest=_digest(instruments, joined),
         findings=tuple(reader.findings),
         notes=tuple(reader.notes),
+        series=joined,
+        timeframes=tuple(int(_duration(span, "data.timeframes")) for span in timeframes),
     )
 
 
@@ -303,7 +315,83 @@ def _instrument(reader: _Reader, symbol: str, spec: Mapping[str, Any]) -> Instru
     )
 
 
-def _digest(instruments: Iterable[Instrument]) -> str:
+def _series(reader: _Reader, name: str, spec: Mapping[str, Any], instruments: Sequence[Instrument]) -> Series:
+    where = f"data.series.{name}"
+    _only(spec, SERIES, where)
+    if not spec.get("path"):
+        raise ConfigError(f"{where}: path is missing; give a file, a folder, a glob or an s3:// address")
+    columns = spec.get("columns")
+    if isinstance(columns, str):
+        raise ConfigError(f"{where}.columns must be a list of columns, was {columns!r}")
+    if columns and len(set(columns)) < len(columns):
+        raise ConfigError(f"{where}.columns must not name a column twice, was {', '.join(columns)}")
+    delay = int(_duration(spec.get("delay") or 0, f"{where}.delay"))
+    max_age = spec.get("max_age")
+
+    def check(raw: Raw) -> list[Finding]:
+        return quality.check_series(raw, name, reader.now)
+
+    raw = store.read_series(
+        reader.path(spec["path"]),
+        name,
+        spec.get("available"),
+        columns,
+        # What was on its way at the start is known soon after.
+        None if reader.start is None else reader.start - delay,
+        reader.end,
+    )
+    raw = reader.sound(raw, name, "series", check)
+    if raw.left_out:
+        reader.notes.append(f"{name}: left out what is no number: {', '.join(raw.left_out)}")
+    raw = _in_order(reader, raw, name)
+    read = Series(
+        name=name,
+        columns=tuple(raw.columns),
+        available_ts=raw.ts,
+        values=np.column_stack(list(raw.columns.values())),
+        delay=delay,
+        max_age=None if max_age is None else int(_duration(max_age, f"{where}.max_age")),
+        symbol=spec.get("symbol"),
+    )
+    _note_extent(reader, read, instruments)
+    return read
+
+
+def _in_order(reader: _Reader, raw: Raw, name: str) -> Raw:
+    """Rows by time, and of one stamp the last in the file, with a note of what that changed."""
+    order: I8 = np.argsort(raw.ts, kind="stable")
+    moved = order != np.arange(len(raw))
+    if moved.any():
+        reader.notes.append(f"{name}: sorted by {raw.clock}, {np.count_nonzero(moved):,} of {len(raw):,} rows moved")
+    raw = raw.take(order)
+    last = np.append(np.diff(raw.ts) > 0, True)
+    if dropped := int(np.count_nonzero(~last)):
+        words = "1 row was" if dropped == 1 else f"{dropped:,} rows were"
+        reader.notes.append(f"{name}: {words} followed by another of the same {raw.clock}; the last in the file counts")
+    return raw.take(last)
+
+
+def _note_extent(reader: _Reader, series: Series, instruments: Sequence[Instrument]) -> None:
+    """Say where a series begins after the bars, or falls silent before them for longer than it ever was."""
+    begins = min(int(one.bars.close_ts[0]) for one in instruments)
+    ends = max(int(one.bars.close_ts[-1]) for one in instruments)
+    first, last = int(series.available_ts[0]), int(series.available_ts[-1])
+    silence = max(DAY, int(np.diff(series.available_ts).max(initial=0)))
+    if first + series.delay > begins + DAY:
+        reader.notes.append(f"{series.name}: its first row is of {stamp(first)}; it is NaN before")
+    if ends - last > silence:
+        then = "is held to the end" if series.max_age is None else f"is held for {Duration(series.max_age)}"
+        reader.notes.append(f"{series.name}: its last row is of {stamp(last)} and {then}")
+
+
+def _duration(value: Any, where: str) -> Duration:
+    try:
+        return Duration.parse(value)
+    except ValueError as error:
+        raise ConfigError(f"{where} {error}, was {value!r}") from error
+
+
+def _digest(instruments: Iterable[Instrument], series: Iterable[Series]) -> str:
     sha = hashlib.sha256()
     for i in instruments:
         contract = i.contract
@@ -314,4 +402,9 @@ def _digest(instruments: Iterable[Instrument]) -> str:
         if i.funding is not None:
             arrays |= {f"funding.{name}": getattr(i.funding, name) for name in ("ts", "rate", "mark")}
         sha.update(store.digest(i.symbol, arrays).encode())
+    for one in series:
+        title = f"{one.name} of {one.symbol or 'all'}: {', '.join(one.columns)}"
+        rules = np.array([one.delay, -1 if one.max_age is None else one.max_age], np.int64)
+        arrays = {"rules": rules, "available_ts": one.available_ts, "values": one.values}
+        sha.update(store.digest(title, arrays).encode())
     return sha.hexdigest()

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from wfbt.errors import DataError
+from wfbt.config.inputs import MOST_TIMEFRAMES
+from wfbt.config.values import Duration
+from wfbt.errors import ConfigError, DataError
 
 I8 = npt.NDArray[np.int64]
 F8 = npt.NDArray[np.float64]
@@ -119,6 +121,77 @@ class Funding:
         return len(self.ts)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Series:
+    """Numbers that are no bars of the account's own: news, sentiment, what a chain holds.
+
+    A row is known from available_ts + delay on, and replaces the row before it in all its columns.
+
+    Attributes
+    ----------
+    name : str
+    columns : tuple of str
+        F names, in the order of the values.
+    available_ts : (K,) int64
+        When each row was published, ns UTC, strictly increasing; never when what it tells of happened.
+    values : (K, F) float64
+        NaN: no opinion.
+    delay : int
+        ns from publication to us, ≥ 0.
+    max_age : int or None
+        ns after publication from which a row is no longer believed, > delay.  None: until the next row.
+    symbol : str or None
+        The only symbol that sees it; None: all do.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    available_ts: I8
+    values: F8
+    delay: int = 0
+    max_age: int | None = None
+    symbol: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "available_ts", _read_only(self.available_ts, np.int64))
+        object.__setattr__(self, "values", _read_only(self.values, np.float64))
+        if not self.columns or self.values.shape != (len(self.available_ts), len(self.columns)):
+            raise DataError(
+                f"{self.name}: values of shape {self.values.shape}, not ({len(self.available_ts)} rows, "
+                f"{len(self.columns)} columns)"
+            )
+        if not len(self.available_ts):
+            raise DataError(f"{self.name}: a series needs at least one row")
+        if (bad := np.flatnonzero(np.diff(self.available_ts) <= 0)).size:
+            raise DataError(f"{self.name}: available_ts not increasing at row {bad[0] + 1}")
+        if (bad := np.flatnonzero(np.isinf(self.values).any(axis=1))).size:
+            raise DataError(f"{self.name}: row {bad[0]} is infinite; NaN means no opinion")
+        if self.delay < 0:
+            raise ConfigError(f"data.series.{self.name}.delay must be >= 0, was {self.delay} ns")
+        if self.max_age is not None and self.max_age <= self.delay:
+            raise ConfigError(
+                f"data.series.{self.name}.max_age must be longer than delay ({Duration(self.delay)}), "
+                f"was {Duration(self.max_age)}: no row would ever be seen"
+            )
+
+    def known_at(self, ts: I8) -> F8:
+        """(N, F) float64: the last row known at each of (N,) times, NaN before the first and where it is too old."""
+        row = np.searchsorted(self.available_ts, ts - self.delay, side="right") - 1
+        seen = row >= 0
+        if self.max_age is not None:
+            seen &= ts - self.available_ts[row] <= self.max_age
+        out: F8 = np.where(seen[:, None], self.values[row], np.nan)
+        return out
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What a rule calls the columns: the name of the series, with theirs behind it where there are several."""
+        return (self.name,) if len(self.columns) == 1 else tuple(f"{self.name}_{column}" for column in self.columns)
+
+    def __len__(self) -> int:
+        return len(self.available_ts)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contract:
     """What one unit is.
@@ -184,12 +257,18 @@ class Market:
         What the quality check said of the accepted data (warnings), in reading order.
     notes : tuple of str
         What was repaired, snapped or assumed: it goes into the manifest.
+    series : tuple of Series
+        What a policy sees beside the bars; part of the digest.
+    timeframes : tuple of int
+        Periods of the coarser bars that a policy sees, ns; multiples of the bars' period, which they are made of.
     """
 
     instruments: tuple[Instrument, ...]
     digest: str
     findings: tuple[Any, ...] = ()
     notes: tuple[str, ...] = ()
+    series: tuple[Series, ...] = ()
+    timeframes: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.instruments:
@@ -204,6 +283,21 @@ class Market:
             raise DataError("a symbol is named twice")
         if len({i.contract.inverse for i in self.instruments}) > 1:
             raise DataError("linear and inverse contracts settle in different currencies and cannot share an account")
+        if len({one.name for one in self.series}) != len(self.series):
+            raise ConfigError("data.series: a series is named twice")
+        for one in self.series:
+            if one.symbol is not None and one.symbol not in self.symbols:
+                raise ConfigError(
+                    f"data.series.{one.name}.symbol must be one of {', '.join(self.symbols)}, was {one.symbol}"
+                )
+        if len(self.timeframes) > MOST_TIMEFRAMES or len(set(self.timeframes)) < len(self.timeframes):
+            raise ConfigError(f"data.timeframes must be at most {MOST_TIMEFRAMES}, each named once")
+        for span in self.timeframes:
+            if span <= self.period or span % self.period:
+                raise ConfigError(
+                    f"data.timeframes: {Duration(span)} must be a multiple of the bars' period "
+                    f"({Duration(self.period)}) and longer"
+                )
 
     @property
     def symbols(self) -> tuple[str, ...]:

@@ -93,6 +93,32 @@ def check_funding(raw: Raw, symbol: str, now: int, max_missing: float = 0.05) ->
     return report.sorted()
 
 
+def check_series(raw: Raw, name: str, now: int) -> list[Finding]:
+    """Everything wrong with an exogenous series: errors first, each in row order.
+
+    Rows out of order or of a stamp that comes again are how files of news look; they are told, and mended on reading.
+    """
+    report = Report(raw, name)
+    report.rows("future", raw.ts > now, lambda i: f"later than now ({stamp(now // 10**9 * 10**9)})")
+    infinite = np.zeros(len(raw), dtype=bool)
+    for values in raw.columns.values():
+        infinite |= np.isinf(values)
+    report.rows("nan", infinite, lambda i: "infinite: " + _named(raw, i, np.isinf, tuple(raw.columns)))
+    turned = np.flatnonzero(np.diff(raw.ts) < 0)
+    if turned.size:
+        words = (
+            "1 row stands before an earlier one" if turned.size == 1 else f"{turned.size:,} rows are not in time order"
+        )
+        report.add("unsorted", int(turned[0]) + 1, turned.size, f"{words}; sorted on reading")
+    again = _repeats(raw, ())[0]
+    if count := int(np.count_nonzero(again)):
+        words = "1 row has a stamp" if count == 1 else f"{count:,} rows have stamps"
+        report.add(
+            "restated", int(np.argmax(again)), count, f"{words} that an earlier row has; of each the last one counts"
+        )
+    return report.sorted()
+
+
 def snap(ts: I8) -> tuple[I8, int]:
     """Stamps within 100 ms of a round minute moved to it, and how many were moved."""
     minute = (ts + MINUTE // 2) // MINUTE * MINUTE

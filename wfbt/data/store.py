@@ -10,7 +10,7 @@ import re
 import zoneinfo
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Self
@@ -20,11 +20,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from wfbt.data.market import F8, I8
-from wfbt.errors import DataError
+from wfbt.errors import ConfigError, DataError
 from wfbt.files import replace_whole
 
 BARS = ("open", "high", "low", "close", "volume")
 FUNDING = ("rate",)
+TRADES = ("price", "qty")
 GENERATED = b"generated"
 """Key in a file's metadata under which a generated market says so."""
 _NANOSECONDS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
@@ -54,6 +55,10 @@ class Raw:
         NaN where the file holds null.
     generated : str
         What the files say made them, where they are no record of a real market.
+    clock : str
+        The column that ts comes from.
+    left_out : tuple of str
+        Columns of a series that hold no numbers and were not asked for.
     """
 
     path: str
@@ -63,6 +68,8 @@ class Raw:
     ts: I8
     columns: Mapping[str, F8]
     generated: str = ""
+    clock: str = "ts"
+    left_out: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> F8:
         return self.columns[name]
@@ -72,37 +79,67 @@ class Raw:
 
     def take(self, index: Any) -> Self:
         """The rows of a mask or of indices, which keep their row numbers."""
-        return type(self)(
-            path=self.path,
-            files=self.files,
-            zone=self.zone,
-            row=self.row[index],
-            ts=self.ts[index],
-            columns={name: values[index] for name, values in self.columns.items()},
-            generated=self.generated,
-        )
+        columns = {name: values[index] for name, values in self.columns.items()}
+        return replace(self, row=self.row[index], ts=self.ts[index], columns=columns)
 
 
 def read_bars(path: str, symbol: str, start: int | None = None, end: int | None = None) -> Raw:
     """OHLCV rows with start ≤ ts < end (ns UTC), and quote_volume where the files have it."""
-    return _read(path, symbol, BARS, ("quote_volume",), start, end)
+    return _read(_open(path, symbol), path, symbol, BARS, ("quote_volume",), start, end)
 
 
 def read_funding(path: str, symbol: str, start: int | None = None, end: int | None = None) -> Raw:
     """Funding rows with start ≤ ts < end (ns UTC), and mark_price where the files have it."""
-    return _read(path, symbol, FUNDING, ("mark_price",), start, end)
+    return _read(_open(path, symbol), path, symbol, FUNDING, ("mark_price",), start, end)
+
+
+def read_series(
+    path: str,
+    name: str,
+    available: str | None = None,
+    columns: Sequence[str] | None = None,
+    start: int | None = None,
+    end: int | None = None,
+) -> Raw:
+    """Rows of an exogenous series with start ≤ availability < end (ns UTC), and what stood before: the last ones.
+
+    `available` is the column that says when a row could be known, needed where files have several timestamps;
+    `columns` are the numbers to read, all there are by default.  Rows come as they stand in the files, in any order and
+    repeated; of those before `start` the ones of the latest stamp are kept, as they are what was known then.
+    """
+    files = _open(path, name)
+    with _guard(name, path):
+        clock = _clock(files, path, name, available)
+        files = [replace(file, clock=clock) for file in files]
+        numbers, others = _values(files, clock)
+    if not (wanted := tuple(columns or numbers)):
+        raise DataError(
+            f"{_at(name, path)}: no column of numbers beside {clock}; found {', '.join(others) or 'none'}; "
+            "a series is numbers"
+        )
+    if clock in wanted:
+        raise ConfigError(f"data.series.{name}.columns: {clock} is when a row could be known; name columns of numbers")
+    raw = _read(files, path, name, wanted, (), _last_before(files, name, start), end)
+    raw = replace(raw, clock=clock, left_out=() if columns else others)
+    if start is None or not (early := raw.ts < start).any():
+        return raw
+    return raw.take(~early | (raw.ts == raw.ts[early].max()))
 
 
 def kind(path: str) -> str:
-    """What the columns say that a path holds: bars or funding."""
-    names = {name for file in _open(path, "") for name in file.parquet.schema_arrow.names}
+    """What the columns say that a path holds: bars, funding, or a series (numbers beside one timestamp)."""
+    files = _open(path, "")
+    names = {name for file in files for name in file.parquet.schema_arrow.names}
     if {"ts", *BARS} <= names:
         return "bars"
     if {"ts", *FUNDING} <= names:
         return "funding"
+    # What lacks a column of these is a damaged file of theirs before it is a series.
+    if not names & {*BARS, *FUNDING, *TRADES} and len(_timestamps(files)) == 1:
+        return "series"
     raise DataError(
-        f"{path}: neither bars (ts, {', '.join(BARS)}) nor funding (ts, {', '.join(FUNDING)}); "
-        f"found the columns {', '.join(sorted(names)) or 'none'}"
+        f"{path}: neither bars (ts, {', '.join(BARS)}) nor funding (ts, {', '.join(FUNDING)}) "
+        f"nor a series (numbers beside one timestamp); found the columns {', '.join(sorted(names)) or 'none'}"
     )
 
 
@@ -133,6 +170,7 @@ def digest(symbol: str, arrays: Mapping[str, np.ndarray]) -> str:
 class _File:
     name: str
     parquet: pq.ParquetFile
+    clock: str = "ts"
 
 
 @contextmanager
@@ -195,17 +233,71 @@ def _resolve_remote(path: str, symbol: str) -> tuple[list[str], Any]:
         return [name for name in names if fnmatch(name, pattern)], filesystem
 
 
+def _timestamps(files: Sequence[_File]) -> list[str]:
+    """Columns that hold timestamps, in the order of the files."""
+    fields = (field for file in files for field in file.parquet.schema_arrow)
+    return list(dict.fromkeys(field.name for field in fields if pa.types.is_timestamp(field.type)))
+
+
+def _clock(files: Sequence[_File], path: str, name: str, available: str | None) -> str:
+    """The column that says when a row of a series could be known."""
+    if available is not None:
+        return available
+    found = _timestamps(files)
+    if len(found) > 1:
+        raise ConfigError(
+            f"data.series.{name}: {path} has the timestamps {', '.join(found)}; "
+            "say in `available` which of them is when a row could be known"
+        )
+    if not found:
+        names = ", ".join(dict.fromkeys(column for file in files for column in file.parquet.schema_arrow.names))
+        raise DataError(
+            f"{_at(name, path)}: no column of timestamps says when a row could be known; found {names or 'none'}"
+        )
+    return found[0]
+
+
+def _values(files: Sequence[_File], clock: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Columns beside the clock that hold numbers, and those that hold neither numbers nor times."""
+    fields = [field for file in files for field in file.parquet.schema_arrow if field.name != clock]
+    numbers = dict.fromkeys(field.name for field in fields if _is_number(field.type))
+    others = dict.fromkeys(f.name for f in fields if f.name not in numbers and not pa.types.is_timestamp(f.type))
+    return tuple(numbers), tuple(others)
+
+
+def _last_before(files: Sequence[_File], name: str, start: int | None) -> int | None:
+    """A time from which to read, so that the last row before `start` is read too; None: from the beginning."""
+    if start is None:
+        return None
+    latest = []
+    for file in files:
+        with _guard(name, file.name):
+            for group in range(file.parquet.num_row_groups):
+                extent = _extent(file, group)
+                if extent is not None and extent[1] < start:
+                    latest.append(extent[1])
+    return max(latest, default=None)
+
+
 def _read(
-    path: str, symbol: str, required: Sequence[str], optional: Sequence[str], start: int | None, end: int | None
+    files: Sequence[_File],
+    path: str,
+    symbol: str,
+    required: Sequence[str],
+    optional: Sequence[str],
+    start: int | None,
+    end: int | None,
 ) -> Raw:
-    files = _open(path, symbol)
+    clock = files[0].clock
+    zones = set()
     for file in files:
         with _guard(symbol, file.name):
             _check_columns(file, symbol, required)
-    zones = {_zone(file, symbol) for file in files}
+            zones.add(_zone(file, symbol))
     if len(zones) > 1:
         raise DataError(
-            f"{_at(symbol, path)}: mixed timezones: ts is in {', '.join(sorted(zones))}; write all files in one zone"
+            f"{_at(symbol, path)}: mixed timezones: {clock} is in {', '.join(sorted(zones))}; "
+            "write all files in one zone"
         )
     shared = set.intersection(*(set(file.parquet.schema_arrow.names) for file in files))
     names = [*required, *(name for name in optional if name in shared)]
@@ -259,15 +351,15 @@ def stamp(ts: int) -> str:
 def _check_columns(file: _File, symbol: str, required: Sequence[str]) -> None:
     schema = file.parquet.schema_arrow
     found = ", ".join(schema.names) or "none"
-    if lacking := [name for name in ("ts", *required) if name not in schema.names]:
+    if lacking := [name for name in (file.clock, *required) if name not in schema.names]:
         raise DataError(
             f"{_at(symbol, file.name)}: column {lacking[0]} is missing; "
-            f"needs ts, {', '.join(required)}, found {found}; run wfbt data info {file.name}"
+            f"needs {file.clock}, {', '.join(required)}, found {found}; run wfbt data info {file.name}"
         )
-    for name in ("ts", *required):
+    for name in (file.clock, *required):
         if schema.names.count(name) > 1:
             raise DataError(f"{_at(symbol, file.name)}: column {name} appears twice; found {found}; keep one")
-        if name != "ts" and not _is_number(schema.field(name).type):
+        if name != file.clock and not _is_number(schema.field(name).type):
             raise DataError(
                 f"{_at(symbol, file.name)}: column {name} must hold numbers, was {schema.field(name).type}; "
                 "convert it to float64"
@@ -281,16 +373,16 @@ def _is_number(type_: pa.DataType) -> bool:
 
 
 def _zone(file: _File, symbol: str) -> str:
-    type_ = file.parquet.schema_arrow.field("ts").type
+    type_, clock = file.parquet.schema_arrow.field(file.clock).type, file.clock
     if not pa.types.is_timestamp(type_):
         raise DataError(
-            f"{_at(symbol, file.name)}: ts must be a timestamp with a time zone, was {type_}; "
+            f"{_at(symbol, file.name)}: {clock} must be a timestamp with a time zone, was {type_}; "
             "convert it to timestamp[us, UTC]"
         )
     zone = type_.tz
     if not zone:
         raise DataError(
-            f"{_at(symbol, file.name)}: ts has no time zone ({type_}); "
+            f"{_at(symbol, file.name)}: {clock} has no time zone ({type_}); "
             "say which one it is in by writing timestamp[us, UTC]"
         )
     if zone != "UTC" and not _OFFSET.fullmatch(zone):
@@ -298,7 +390,7 @@ def _zone(file: _File, symbol: str) -> str:
             zoneinfo.ZoneInfo(zone)
         except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
             raise DataError(
-                f"{_at(symbol, file.name)}: ts has an unknown time zone {zone!r}; write it in UTC"
+                f"{_at(symbol, file.name)}: {clock} has an unknown time zone {zone!r}; write it in UTC"
             ) from error
     return str(zone)
 
@@ -307,25 +399,26 @@ def _read_file(
     file: _File, symbol: str, names: Sequence[str], offset: int, start: int | None, end: int | None
 ) -> list[np.ndarray]:
     """Row numbers, ts and the named columns of one file, without the row groups and rows outside [start, end)."""
-    parquet = file.parquet
-    unit = _NANOSECONDS[parquet.schema_arrow.field("ts").type.unit]
+    parquet, clock = file.parquet, file.clock
+    unit = _NANOSECONDS[parquet.schema_arrow.field(clock).type.unit]
     groups, rows = [], []
     for group in range(parquet.num_row_groups):
         count = parquet.metadata.row_group(group).num_rows
-        if _overlaps(parquet, group, start, end):
+        if _overlaps(file, group, start, end):
             groups.append(group)
             rows.append(np.arange(offset, offset + count))
         offset += count
     # Columns that are not asked for are never read; nor are row groups whose statistics lie outside the dates.
-    table = parquet.read_row_groups(groups, columns=["ts", *names])
+    table = parquet.read_row_groups(groups, columns=[clock, *names])
     row = np.concatenate([np.empty(0, np.int64), *rows])
-    if table["ts"].null_count:
-        bad = int(np.flatnonzero(table["ts"].is_null().to_numpy())[0])
-        raise DataError(f"{_at(symbol, file.name)}: ts is empty at row {row[bad]}; remove the row")
-    count = table["ts"].cast(pa.int64()).to_numpy()
+    if table[clock].null_count:
+        bad = int(np.flatnonzero(table[clock].is_null().to_numpy())[0])
+        raise DataError(f"{_at(symbol, file.name)}: {clock} is empty at row {row[bad]}; remove the row")
+    count = table[clock].cast(pa.int64()).to_numpy()
     if (wild := np.flatnonzero((count > _LATEST // unit) | (count < _EARLIEST // unit))).size:
         raise DataError(
-            f"{_at(symbol, file.name)}: ts at row {row[wild[0]]} is outside the years 1800 to 2262; correct its unit"
+            f"{_at(symbol, file.name)}: {clock} at row {row[wild[0]]} is outside the years 1800 to 2262; "
+            "correct its unit"
         )
     out = [row, count * unit, *(table[name].cast(pa.float64(), safe=False).to_numpy() for name in names)]
     if start is None and end is None:
@@ -338,16 +431,20 @@ def _read_file(
     return out if inside.all() else [values[inside] for values in out]
 
 
-def _overlaps(parquet: pq.ParquetFile, group: int, start: int | None, end: int | None) -> bool:
-    if start is None and end is None:
+def _overlaps(file: _File, group: int, start: int | None, end: int | None) -> bool:
+    if (start is None and end is None) or (extent := _extent(file, group)) is None:
         return True
-    columns = parquet.metadata.row_group(group)
-    at = next((i for i in range(columns.num_columns) if columns.column(i).path_in_schema == "ts"), None)
+    return (end is None or extent[0] < end) and (start is None or extent[1] >= start)
+
+
+def _extent(file: _File, group: int) -> tuple[int, int] | None:
+    """Earliest and latest stamp of a row group, ns UTC, where its statistics say so."""
+    columns = file.parquet.metadata.row_group(group)
+    at = next((i for i in range(columns.num_columns) if columns.column(i).path_in_schema == file.clock), None)
     if at is None or (statistics := columns.column(at).statistics) is None or not statistics.has_min_max:
-        return True
+        return None
     # Statistics are in the unit of the file, which need not be that of the schema: seconds are stored as milliseconds.
-    stored = json.loads(parquet.schema.column(at).logical_type.to_json()).get("timeUnit")
+    stored = json.loads(file.parquet.schema.column(at).logical_type.to_json()).get("timeUnit")
     if stored not in _STORED:
-        return True
-    low, high = statistics.min_raw * _STORED[stored], statistics.max_raw * _STORED[stored]
-    return (end is None or low < end) and (start is None or high >= start)
+        return None
+    return statistics.min_raw * _STORED[stored], statistics.max_raw * _STORED[stored]

@@ -90,6 +90,27 @@ class Dynamics:
     basis_spread: float = 0.0003
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class News:
+    """What is said about the market.
+
+    Attributes
+    ----------
+    every_hours : mean time from one item to the next
+    delay_minutes : median of the time from an event to its publication
+    lead_hours : hours after the publication that an item says something about
+    lead : correlation of an item's mood with the mean log return of all symbols over those hours, each in units of its
+        own deviation; its square is the share of the move that was known
+    spread : deviation of the mood, before tanh brings it into −1 … 1
+    """
+
+    every_hours: float = 5.0
+    delay_minutes: float = 12.0
+    lead_hours: int = 24
+    lead: float = 0.1
+    spread: float = 0.6
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Path:
     """Minute prices of one symbol in ticks, (hours, 60) int64, and the truth behind them, (hours,)."""
@@ -129,7 +150,8 @@ def write_sample(folder: str | os.PathLike[str], seed: int = 7) -> None:
 def _write(folder: Path, seed: int) -> None:
     dynamics = Dynamics()
     ts = np.arange(FIRST, LAST, HOUR)
-    common, *own = np.random.SeedSequence(seed).spawn(1 + len(ASSETS))
+    # What is drawn for the news comes last and from a stream of its own: it moves no price.
+    common, *own, told_later = np.random.SeedSequence(seed).spawn(2 + len(ASSETS))
     rng = np.random.default_rng(common)
     regime = _regimes(rng, dynamics, len(ts))
     factor = rng.standard_normal((len(ts), STEPS), dtype=np.float32)
@@ -138,10 +160,12 @@ def _write(folder: Path, seed: int) -> None:
     crashes = rng.random(len(ts)) < 0.5 * np.array(dynamics.jumps)[regime]
     crash_sizes = rng.standard_normal(len(ts))
     truth: dict[str, np.ndarray] = {"regime": regime}
+    moves = np.zeros(len(ts))
     for sequence, (symbol, asset) in zip(own, ASSETS.items(), strict=True):
         rng = np.random.default_rng(sequence)
         shared = (regime, factor, cluster, trend, crashes, crash_sizes)
         path = _walk(rng, asset, dynamics, ts, *shared)
+        moves += np.log(path.close[:, -1] / path.open[:, 0]) / path.sigma / len(ASSETS)
         _write_symbol(folder / symbol, rng, asset, dynamics, ts, path, fine=symbol == "BTCUSDT")
         truth |= {f"{symbol}_sigma": path.sigma, f"{symbol}_jump": path.jump, f"{symbol}_drift": path.drift}
     write_table(folder / "truth.parquet", _table(ts, truth))
@@ -155,6 +179,32 @@ def _write(folder: Path, seed: int) -> None:
     }
     text = json.dumps(told, indent=2) + "\n"
     replace_whole(folder / "truth.json", lambda sink: sink.write(text.encode()))
+    _write_news(folder, np.random.default_rng(told_later), News(), ts, moves, seed)
+
+
+def _write_news(folder: Path, rng: np.random.Generator, news: News, ts: I8, moves: F8, seed: int) -> None:
+    """Items whose mood leans, weakly, to where `moves` (hours,) goes in the hours after their publication."""
+    n = round(len(ts) / news.every_hours)
+    event = rng.integers(ts[0] // MINUTE, (ts[-1] - DAY) // MINUTE, n) * MINUTE
+    delay = np.ceil(news.delay_minutes * np.exp(0.7 * rng.standard_normal(n))).astype(np.int64) * MINUTE
+    # In order of publication, one item a minute.
+    published, kept = np.unique(event + delay, return_index=True)
+    event, n = event[kept], len(kept)
+    # From the first hour that begins at or after the publication on.
+    begins = np.searchsorted(ts, published)
+    path = np.r_[0.0, np.cumsum(moves)]
+    ahead = path[np.minimum(begins + news.lead_hours, len(ts))] - path[begins]
+    ahead = (ahead - ahead.mean()) / ahead.std()
+    mood = news.lead * ahead + np.sqrt(1 - news.lead**2) * rng.standard_normal(n)
+    columns = {
+        "event_at": _stamps(event),
+        "published_at": _stamps(published),
+        "sentiment": pa.array(np.round(np.tanh(news.spread * mood), 3)),
+    }
+    made = pa.table(columns).replace_schema_metadata({GENERATED: b"by wfbt data sample"})
+    write_table(folder / "news.parquet", made)
+    text = json.dumps({"generator": "wfbt data sample", "seed": seed, "news": asdict(news)}, indent=2) + "\n"
+    replace_whole(folder / "news.json", lambda sink: sink.write(text.encode()))
 
 
 def _regimes(rng: np.random.Generator, dynamics: Dynamics, n: int) -> I1:
@@ -286,6 +336,9 @@ def _lots(rng: np.random.Generator, asset: Asset, ts: I8, path: _Path, prices: d
 
 
 def _table(ts: I8, columns: dict[str, np.ndarray]) -> pa.Table:
-    stamps = pa.array(ts // 1000, pa.int64()).cast(pa.timestamp("us", tz="UTC"))
-    made = pa.table({"ts": stamps, **{name: pa.array(np.ascontiguousarray(v)) for name, v in columns.items()}})
+    made = pa.table({"ts": _stamps(ts), **{name: pa.array(np.ascontiguousarray(v)) for name, v in columns.items()}})
     return made.replace_schema_metadata({GENERATED: b"by wfbt data sample"})
+
+
+def _stamps(ts: I8) -> pa.Array:
+    return pa.array(ts // 1000, pa.int64()).cast(pa.timestamp("us", tz="UTC"))

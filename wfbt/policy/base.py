@@ -2,84 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
-from wfbt.errors import ConfigError, PolicyError, WfbtError
-from wfbt.policy.columns import NAMES, Columns, read_several, read_single
-from wfbt.policy.load import REQUIRED, Rule, describe, load_rule
+from wfbt.errors import ConfigError
+from wfbt.policy.columns import NAMES, Columns
+from wfbt.policy.load import load_rule
+from wfbt.policy.rule import REQUIRED, Frames, Rule
 
-__all__ = ["NAMES", "REQUIRED", "Columns", "Rule", "evaluate", "load_rule"]
+__all__ = ["NAMES", "REQUIRED", "Columns", "Policy", "Rule", "evaluate", "load_rule"]
+
+
+class Policy(Protocol):
+    """What a study asks: a rule, a hybrid of two or an ensemble of several.
+
+    Parameters are one flat mapping.  Those of a policy made of parts carry the part's key: `propose.fast`, `1.fast`.
+    """
+
+    @property
+    def name(self) -> str:
+        """What messages and the manifest call it."""
+
+    @property
+    def kind(self) -> str:
+        """function, class, hybrid or ensemble."""
+
+    @property
+    def source_sha256(self) -> str:
+        """Hash of the source of everything that decides, the parts' among it."""
+
+    @property
+    def fitted(self) -> bool:
+        """Whether any part learns from training rows, so that every fold needs its own columns."""
+
+    def bind(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """All parameters with defaults filled in; ConfigError on an unknown or a missing one."""
+
+    def is_valid(self, params: Mapping[str, Any]) -> bool:
+        """Whether these parameters make sense together."""
+
+    def columns(
+        self, frames: Frames, params: Mapping[str, Any], train: npt.NDArray[np.int64] | None = None
+    ) -> dict[str, Columns]:
+        """What it wants of each symbol as a share of the whole account; row t depends on rows ≤ t."""
 
 
 def evaluate(
-    rule: Rule,
-    frames: Mapping[str, pd.DataFrame],
+    policy: Policy,
+    frames: Frames,
     params: Mapping[str, Any],
     train: npt.NDArray[np.int64] | None = None,
 ) -> dict[str, Columns]:
-    """What `rule` with `params` wants of each symbol, one row per bar of that symbol's frame.
+    """What `policy` with `params` wants of each symbol, one row per bar of that symbol's frame.
 
-    `frames` are the bars of each symbol, indexed by close time (UTC): open, high, low, close, volume, funding.  The
-    rule gets copies.  A built-in is applied to each symbol, its targets divided by the number of symbols; any other
-    rule gets the one frame, or the dict of several.  A class is fitted on the rows whose close time (ns UTC) is in
-    `train`, and on no others.
+    `frames` are the bars of each symbol, indexed by close time (UTC): open, high, low, close, volume, funding and
+    whatever series the strategy joins.  Rules get copies.  A class is fitted on the rows whose close time (ns UTC) is
+    in `train`, and on no others.
     """
-    bound = rule.bind(params)
-    if not rule.is_valid(params):
+    bound = policy.bind(params)
+    if not policy.is_valid(params):
         given = ", ".join(f"{key} {value}" for key, value in bound.items())
-        raise ConfigError(f"policy.params: {rule.name} has no meaning with {given}; see its description")
-    if rule.built_in:
-        return {symbol: _built_in(rule, symbol, frame, bound, len(frames)) for symbol, frame in frames.items()}
-    bars = _copies(frames)
-    if rule.kind == "class":
-        fitted = _guarded(rule, frames, rule.call)
-        _guarded(rule, frames, fitted.fit, _copies(_training(rule, frames, train)), **bound)
-        output = _guarded(rule, frames, fitted.targets, bars)
-    else:
-        output = _guarded(rule, frames, rule.call, bars, **bound)
-    if len(frames) > 1:
-        return read_several(rule.name, output, frames)
-    ((symbol, frame),) = frames.items()
-    return {symbol: read_single(rule.name, output, symbol, pd.DatetimeIndex(frame.index))}
-
-
-def _built_in(rule: Rule, symbol: str, frame: pd.DataFrame, bound: Mapping[str, Any], symbols: int) -> Columns:
-    try:
-        output = rule.call(frame.copy(), **bound)
-    except WfbtError as error:
-        raise type(error)(f"{rule.name}: {symbol}: {error}") from error
-    columns = read_single(rule.name, output, symbol, pd.DatetimeIndex(frame.index))
-    return replace(columns, target=columns.target / symbols)
-
-
-def _copies(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame | dict[str, pd.DataFrame]:
-    # A frame's copy shares its index object, whose name a rule could change.
-    copies = {symbol: frame.copy().set_axis(frame.index.copy()) for symbol, frame in frames.items()}
-    return copies if len(copies) > 1 else next(iter(copies.values()))
-
-
-def _training(
-    rule: Rule, frames: Mapping[str, pd.DataFrame], train: npt.NDArray[np.int64] | None
-) -> dict[str, pd.DataFrame]:
-    if train is None:
-        raise PolicyError(f"{rule.name} is fitted, so it needs training rows: run it walk-forward")
-    times = pd.DatetimeIndex(pd.to_datetime(train, unit="ns", utc=True))
-    rows = {symbol: frame[frame.index.isin(times)] for symbol, frame in frames.items()}
-    if empty := [symbol for symbol, frame in rows.items() if frame.empty]:
-        raise PolicyError(f"{rule.name} has no training row of {', '.join(empty)}; start later or train longer")
-    return rows
-
-
-def _guarded(rule: Rule, frames: Mapping[str, pd.DataFrame], call: Callable[..., Any], /, *args: Any, **kw: Any) -> Any:
-    try:
-        return call(*args, **kw)
-    except (Exception, SystemExit) as error:
-        several = len(frames) > 1 and isinstance(error, KeyError | TypeError | AttributeError)
-        hint = "; with several symbols a rule receives a dict symbol -> DataFrame" if several else ""
-        raise PolicyError(f"{rule.name}: {describe(error, rule.source)}{hint}") from error
+        raise ConfigError(f"policy.params: {policy.name} has no meaning with {given}; see its description")
+    return policy.columns(frames, params, train)

@@ -7,91 +7,25 @@ import importlib
 import importlib.abc
 import importlib.util
 import inspect
-import math
-import traceback
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from wfbt.errors import ConfigError, PolicyError
+from wfbt.errors import PolicyError
+from wfbt.policy.rule import Rule, describe
 from wfbt.policy.wording import near
 
-REQUIRED: Any = inspect.Parameter.empty
-"""In `Rule.parameters`: a parameter without a default."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
-    """A rule that was found, before it has seen any bar.
-
-    Attributes
-    ----------
-    name : str
-        As written in the strategy file.
-    call : callable
-        `f(bars, **params)`, or a class with `fit(bars, **params)` and `targets(bars)`.
-    kind : str
-        "function" or "class".
-    source : Path or None
-        The file it stands in; None for built-ins and compiled modules.
-    source_sha256 : str
-        Of that file as it was executed; for built-ins of the rules and the features they use.
-    parameters : mapping
-        Name to default, `REQUIRED` where there is none.
-    open_ended : bool
-        Takes any further keyword.
-    built_in : bool
-        Single-symbol and ours: applied to each symbol, targets divided by the number of symbols.
-    """
-
-    name: str
-    call: Callable[..., Any]
-    kind: str
-    source: Path | None
-    source_sha256: str
-    parameters: Mapping[str, Any]
-    open_ended: bool = False
-    built_in: bool = False
-
-    def bind(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """All parameters with defaults filled in; ConfigError on an unknown or a missing one."""
-        valid = ", ".join(self.parameters) or "no parameters"
-        for key in params:
-            if key not in self.parameters and not self.open_ended:
-                raise ConfigError(
-                    f"policy.params.{key} is not a parameter of {self.name}{near(key, self.parameters)}; "
-                    f"it takes {valid}"
-                )
-        bound = {**self.parameters, **params}
-        if missing := [key for key, value in bound.items() if value is REQUIRED]:
-            raise ConfigError(f"policy.params.{missing[0]} is missing: {self.name} needs it; it takes {valid}")
-        if self.built_in:
-            _check_kinds(self, bound)
-        return bound
-
-    def is_valid(self, params: Mapping[str, Any]) -> bool:
-        """Whether the rule's own `valid(**params)`, if it carries one, accepts these parameters together."""
-        valid = getattr(self.call, "valid", None)
-        if valid is None:
-            return True
-        try:
-            return bool(valid(**self.bind(params)))
-        except ConfigError:
-            raise
-        except Exception as error:
-            raise PolicyError(f"{self.name}: valid(): {describe(error, self.source)}") from error
-
-
-def load_rule(spec: str, base: Path) -> Rule:
+def load_rule(spec: str, base: Path, section: str = "policy") -> Rule:
     """The rule that `spec` names: a built-in, `file.py:attr` (relative to `base`) or `package.module:attr`.
 
-    The last two execute the user's own Python; a file is executed anew at every load, so an edit is never missed.
+    `section` is where the strategy file names it, for messages about its parameters.  The last two
+    kinds execute the user's own Python; a file is executed anew at every load, so an edit is never missed.
     """
     where, colon, attr = spec.rpartition(":")
     if not colon:
-        return _built_in(spec)
+        return _built_in(spec, section)
     if not where or not attr:
         raise PolicyError(f"{spec}: a rule is a built-in name, file.py:attr or package.module:attr")
     path: Path | None
@@ -106,41 +40,10 @@ def load_rule(spec: str, base: Path) -> Rule:
         names = [n for n, v in vars(module).items() if callable(v) and getattr(v, "__module__", "") == module.__name__]
         has = f"; it has {', '.join(names)}" if names else ""
         raise PolicyError(f"{spec}: there is no {attr} in {where}{near(attr, names)}{has}")
-    return _rule(spec, getattr(module, attr), path, hashlib.sha256(source).hexdigest())
+    return _rule(spec, getattr(module, attr), path, hashlib.sha256(source).hexdigest(), section)
 
 
-def describe(error: BaseException, source: Path | None) -> str:
-    """`file:line: Type: text` of an error raised by a user's file: the deepest line of it that was running."""
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if source is not None and Path(frame.filename) == source]
-    first_line = str(error).strip().partition("\n")[0]
-    text = f"{type(error).__name__}: {first_line}".rstrip(": ")
-    if isinstance(error, SyntaxError) and error.filename:
-        return f"{Path(error.filename).name}:{error.lineno}: {type(error).__name__}: {error.msg}"
-    if not own:
-        return text
-    return f"{Path(own[-1].filename).name}:{own[-1].lineno}: {text}"
-
-
-_KINDS: dict[str, tuple[tuple[type, ...], str]] = {
-    "bool": ((bool,), "true or false"),
-    "int": ((int,), "a whole number"),
-    "float": ((int, float), "a number"),
-    "float | None": ((int, float, type(None)), "a number or null"),
-}
-
-
-def _check_kinds(rule: Rule, bound: Mapping[str, Any]) -> None:
-    """Hold the parameters of a built-in to its annotations; a user's rule may take what it likes."""
-    for key, parameter in list(inspect.signature(rule.call).parameters.items())[1:]:
-        types, words = _KINDS[parameter.annotation]
-        value = bound[key]
-        fits = isinstance(value, types) and isinstance(value, bool) == (bool in types)
-        if not fits or (isinstance(value, float) and not math.isfinite(value)):
-            raise ConfigError(f"policy.params.{key} of {rule.name} must be {words}, was {value!r}")
-
-
-def _built_in(name: str) -> Rule:
+def _built_in(name: str, section: str) -> Rule:
     from wfbt import features
     from wfbt.policy import rules
 
@@ -152,9 +55,10 @@ def _built_in(name: str) -> Rule:
             "and your own as file.py:attr"
         )
     digest = hashlib.sha256()
-    for file in [Path(str(rules.__file__)), *sorted(Path(str(features.__file__)).parent.glob("*.py"))]:
-        digest.update(file.read_bytes())
-    return _rule(name, rules.BUILT_IN[name], None, digest.hexdigest(), built_in=True)
+    for package in (rules, features):
+        for file in sorted(Path(str(package.__file__)).parent.glob("*.py")):
+            digest.update(file.read_bytes())
+    return _rule(name, rules.BUILT_IN[name], None, digest.hexdigest(), section, built_in=True)
 
 
 class _OnceLoader(importlib.abc.SourceLoader):
@@ -206,7 +110,7 @@ def _source_of(module: ModuleType) -> Path | None:
     return path if path.suffix == ".py" and path.is_file() else None
 
 
-def _rule(name: str, call: Any, source: Path | None, sha256: str, built_in: bool = False) -> Rule:
+def _rule(name: str, call: Any, source: Path | None, sha256: str, section: str, built_in: bool = False) -> Rule:
     if inspect.isclass(call):
         methods: dict[str, Any] = {method: getattr(call, method, None) for method in ("fit", "targets")}
         for method, function in methods.items():
@@ -236,4 +140,6 @@ def _rule(name: str, call: Any, source: Path | None, sha256: str, built_in: bool
         parameters=keywords,
         open_ended=any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters),
         built_in=built_in,
+        per_symbol=built_in and not getattr(call, "sees_all", False),
+        section=section,
     )

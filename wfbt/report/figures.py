@@ -13,12 +13,13 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from wfbt.report.curves import F8, I8, Curves
-from wfbt.report.formats import COSTS, plain, show
-from wfbt.report.summary import gross_profit, searched
+from wfbt.report.formats import CAUSES, plain, show
+from wfbt.report.summary import searched
 
 MAX_POINTS = 3000
 MAX_BANDS = 300
 OWN, HELD, PAST, LOSS = "#3b78d8", "#c98a1b", "#8a93a3", "#d0506a"
+_STEP_NAMES = {"gross": "Decisions"}
 _OWN_AREA, _LINE = "rgba(59,120,216,0.18)", "rgba(128,136,150,0.55)"
 
 
@@ -30,7 +31,7 @@ def figures(result: Mapping[str, Any], curves: Curves, trades: pd.DataFrame) -> 
         "growth": growth(curves),
         "sharpe": sharpe_by_fold(folds),
         "parameters": parameters(folds),
-        "costs": costs(result),
+        "cost": waterfall(result),
         "trades": trade_results(trades),
     }
     return {name: figure for name, figure in drawn.items() if figure is not None}
@@ -165,30 +166,36 @@ def parameters(folds: Sequence[Mapping[str, Any]]) -> go.Figure | None:
     return _laid_out(figure, 60 + 180 * down)
 
 
-def costs(result: Mapping[str, Any]) -> go.Figure | None:
-    """What each kind of cost took, in money and as a share of the profit before costs."""
-    paid = [(result.get("costs") or {}).get(key) for key, _ in COSTS]
-    if all(value is None for value in paid):
+def waterfall(result: Mapping[str, Any]) -> go.Figure | None:
+    """From what the decisions were worth to what was left, one step for each cause that did anything."""
+    told = result.get("attribution") or {}
+    split = told.get("by_cause") or {}
+    if not split.get("fills"):
         return None
-    gross = gross_profit(result)
-    labels = [
-        show(value, "money")
-        + (f"  ({value / gross:,.1%})" if gross is not None and gross > 0 and value is not None else "")
-        for value in paid
-    ]
+    causes = [name for name in told["causes"] if name == "gross" or split[name] != 0]
+    amounts = [split[name] for name in causes]
+    tops = np.cumsum(amounts)
+    bottom, top = min(0.0, *tops), max(0.0, *tops)
     figure = go.Figure(
-        go.Bar(
-            y=[words for _, words in COSTS], x=paid, orientation="h", marker_color=OWN, text=labels,
-            textposition="outside", cliponaxis=False, hovertemplate="%{y}: %{text}<extra></extra>",
+        go.Waterfall(
+            x=[*(_STEP_NAMES.get(name, CAUSES.get(name, name)) for name in causes), "Net"],
+            y=[*amounts, split["net"]],
+            measure=["absolute", *["relative"] * (len(causes) - 1), "total"],
+            text=[show(value, "money") for value in (*amounts, split["net"])],
+            textposition="outside",
+            cliponaxis=False,
+            increasing={"marker": {"color": OWN}},
+            decreasing={"marker": {"color": LOSS}},
+            totals={"marker": {"color": PAST}},
+            connector={"line": {"color": _LINE, "width": 1}},
+            hovertemplate="%{x}: %{text}<extra></extra>",
         )
-    )  # fmt: skip
-    known = [0.0, *(value for value in paid if value is not None)]
-    width = max(known) - min(known) or 1.0
-    # Room for the labels beside the longest bars.
-    figure.update_xaxes(range=[min(known) - (0.3 * width if min(known) < 0 else 0), max(known) + 0.3 * width])
-    figure.update_xaxes(title_text="paid, in quote currency (negative: received)", tickformat="~s")
-    figure.update_yaxes(autorange="reversed")
-    return _laid_out(figure, 270, showlegend=False)
+    )
+    # Room for the labels beyond the highest and the lowest bar.
+    room = 0.12 * ((top - bottom) or 1.0)
+    figure.update_yaxes(title_text="quote currency", tickformat="~s", range=[bottom - room, top + room])
+    figure.update_xaxes(showgrid=False)
+    return _laid_out(figure, 330, showlegend=False)
 
 
 def trade_results(trades: pd.DataFrame) -> go.Figure | None:

@@ -35,9 +35,24 @@ COSTS: tuple[tuple[str, str], ...] = (
     ("liquidation", "Liquidation"),
 )
 
+CAUSES: dict[str, str] = {
+    "gross": "At the prices of its decisions",
+    "delay": "Delay",
+    "spread": "Spread",
+    "impact": "Impact",
+    "fees": "Fees",
+    "funding": "Funding",
+    "liquidation": "Liquidation",
+    "shortfall": "Insurance",
+}
+"""Causes of the attribution in words."""
+
 
 def show(value: Any, kind: str) -> str:
-    """`value` as text of one kind: percent, signed (percent with its sign), ratio, money, hours, count or text."""
+    """`value` as text of one kind: percent, signed, change, ratio, step, money, bps, hours, count or text.
+
+    signed is a percentage with its sign, change a finer one, step a ratio with its sign.
+    """
     if value is None:
         return MISSING
     match kind:
@@ -47,6 +62,12 @@ def show(value: Any, kind: str) -> str:
             return f"{value:+,.1%}" if value else "0.0%"
         case "ratio":
             return f"{value:,.2f}"
+        case "change":
+            return f"{value:+,.2%}" if round(value, 4) else "0.00%"
+        case "step":
+            return f"{value:+,.2f}" if round(value, 2) else "0.00"
+        case "bps":
+            return f"{value:,.1f}"
         case "money":
             return f"{value:,.0f}" if value == 0 or abs(value) >= 100 else f"{value:,.2f}"
         case "hours":

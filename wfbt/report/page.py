@@ -13,8 +13,8 @@ from markupsafe import Markup
 
 from wfbt.report.curves import Curves
 from wfbt.report.figures import figures, monthly_returns
-from wfbt.report.formats import COSTS, METRICS, MISSING, moment, params, plain, reason, show
-from wfbt.report.summary import gross_profit, searched, sentences, span
+from wfbt.report.formats import CAUSES, METRICS, MISSING, moment, params, plain, reason, show
+from wfbt.report.summary import break_even, searched, sentences, span
 
 LATER = (
     "trials", "leakage", "regimes", "volatility", "robustness", "stress", "overfitting", "monte_carlo", "ruin",
@@ -48,7 +48,8 @@ class Notes:
             if why not in self.reasons:
                 self.reasons.append(why)
             return Cell(MISSING, self.reasons.index(why) + 1, why)
-        return Cell(show(value, kind), tone="loss" if kind == "signed" and value < 0 else "")
+        text = show(value, kind)
+        return Cell(text, tone="loss" if kind in ("signed", "change", "step") and text.startswith("-") else "")
 
 
 def render_index(result: Mapping[str, Any], curves: Curves, trades: pd.DataFrame) -> str:
@@ -64,7 +65,11 @@ def render_index(result: Mapping[str, Any], curves: Curves, trades: pd.DataFrame
         metrics=_metrics(result, notes),
         folds=[_fold(fold, moved, notes) for fold in folds],
         fixed=params(fixed) if fixed else "",
-        costs=_costs(result, notes),
+        ladder=_ladder(result, notes),
+        break_even=break_even(result),
+        no_ladder=reason(result, "realism"),
+        causes=_causes(result, notes),
+        no_causes=reason(result, "attribution"),
         months=_months(curves),
         trades=_trades(trades),
         efficiency=notes.cell(result, "walk_forward_efficiency", "ratio"),
@@ -108,24 +113,61 @@ def _fold(fold: Mapping[str, Any], moved: list[str], notes: Notes) -> dict[str, 
     }
 
 
-def _costs(result: Mapping[str, Any], notes: Notes) -> dict[str, Any]:
-    costs, gross = result.get("costs") or {}, gross_profit(result)
+def _ladder(result: Mapping[str, Any], notes: Notes) -> list[tuple[str, list[Cell]]]:
+    """One row a step: its numbers, and what the step changed of the first and the third."""
     rows = []
-    for key, words in COSTS:
-        value = costs.get(key)
-        share = f"{value / gross:,.1%}" if gross is not None and gross > 0 and value is not None else MISSING
-        rows.append((words, notes.cell(costs, key, "money"), share))
-    known = gross is not None
-    paid = sum(costs[key] for key, _ in COSTS) if known else None
+    for rung in (result.get("realism") or {}).get("ladder") or []:
+        change = rung.get("change")
+        cells = [
+            notes.cell(rung, "total_return", "signed"),
+            notes.cell(change, "total_return", "change") if change else Cell(""),
+            notes.cell(rung, "annual_return", "signed"),
+            notes.cell(rung, "sharpe", "ratio"),
+            notes.cell(change, "sharpe", "step") if change else Cell(""),
+            notes.cell(rung, "max_drawdown", "percent"),
+            notes.cell(rung, "trades", "count"),
+        ]
+        rows.append((rung["step"], cells))
+    # The first is where it begins and the last the run itself; what lies between is added.
+    ends = (0, len(rows) - 1)
+    return [(step.capitalize() if i in ends else f"+ {step}", cells) for i, (step, cells) in enumerate(rows)]
+
+
+def _causes(result: Mapping[str, Any], notes: Notes) -> dict[str, Any]:
+    """From the decisions to the money: by cause, and by cause within each symbol and session."""
+    told = result.get("attribution") or {}
+    split = told.get("by_cause") or {}
+    gross = split.get("gross")
+    names = [name for name in told.get("causes") or [] if name != "shortfall" or split[name] != 0]
+
+    def share(value: float) -> str:
+        return f"{value / gross:,.1%}" if gross is not None and gross > 0 else MISSING
+
+    def of(rows: Mapping[str, Any] | None) -> list[tuple[str, list[Cell]]]:
+        return [
+            (
+                name,
+                [
+                    *(notes.cell(row, key, "money") for key in (*names, "net")),
+                    notes.cell(row, "fills", "count"),
+                    notes.cell(row, "cost_bps", "bps"),
+                ],
+            )
+            for name, row in (rows or {}).items()
+        ]
+
     return {
-        "rows": rows,
-        "gross": show(gross, "money"),
-        "paid": show(paid, "money"),
-        "net": show(gross - paid if gross is not None and paid is not None else None, "money"),
-        "share": f"{paid / gross:,.1%}" if gross is not None and gross > 0 and paid is not None else MISSING,
-        "why": ""
-        if gross is not None and gross > 0
-        else "Shares are left out: there was no profit before costs to take.",
+        "known": bool(split),
+        "rows": [(CAUSES.get(name, name), notes.cell(split, name, "money"), share(split[name])) for name in names],
+        "net": notes.cell(split, "net", "money") if split else None,
+        "net_share": share(split["net"]) if split else "",
+        "bps": notes.cell(split, "cost_bps", "bps") if split else None,
+        "traded": show(split.get("traded"), "money"),
+        "names": ["Decisions" if name == "gross" else CAUSES.get(name, name) for name in names],
+        "symbols": of(told.get("by_symbol")),
+        "sessions": of(told.get("by_session")),
+        "no_sessions": reason(told, "by_session") if told.get("by_session") is None else "",
+        "why": "" if gross is not None and gross > 0 else "Shares are left out: the decisions themselves made nothing.",
     }
 
 

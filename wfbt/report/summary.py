@@ -26,6 +26,7 @@ def findings(result: Mapping[str, Any]) -> list[str]:
         *_against_benchmark(oos, result.get("benchmark") or {}),
         *_across_folds(result),
         *_cost(result),
+        *break_even(result),
         *_events(result.get("events") or {}),
         *_untested(result),
     ]
@@ -160,6 +161,23 @@ def _cost(result: Mapping[str, Any]) -> list[str]:
         return [f"The same fills lost {show(-gross, 'money')} before costs, and costs came to {show(paid, 'money')}."]
     share = f", {paid / gross:,.0%} of it" if paid < 10 * gross else ""
     return [f"The same fills made {show(gross, 'money')} before costs; costs came to {show(paid, 'money')}{share}."]
+
+
+def break_even(result: Mapping[str, Any]) -> list[str]:
+    """At how many times its trading costs nothing would be left, or why at none."""
+    found = (result.get("realism") or {}).get("break_even") or {}
+    if found.get("paid_bps") is None:
+        return []
+    if found.get("multiple") is None:
+        return [f"There is no break-even cost: {reason(found, 'multiple')}."]
+    left, paid = show(found["bps"], "bps"), show(found["paid_bps"], "bps")
+    said = (
+        f"Its return would be zero at {found['multiple']:,.2f} times its trading costs: {left} bps of what it traded, "
+        f"where it paid {paid}."
+    )
+    if found["crossings"] > 1:
+        said += f" Its return passes zero {found['crossings']} times as costs rise; this is the first."
+    return [said]
 
 
 def _events(events: Mapping[str, Any]) -> list[str]:

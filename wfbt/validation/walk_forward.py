@@ -25,8 +25,9 @@ from wfbt.errors import ConfigError, PolicyError
 from wfbt.kernels.abi import Rules
 from wfbt.ledger.ledger import Ledger
 from wfbt.ledger.metrics import FEWEST_DAYS, daily_returns, objective
-from wfbt.policy.base import Rule, evaluate
+from wfbt.policy.base import Columns, Policy, evaluate
 from wfbt.validation.folds import Fold
+from wfbt.validation.realism import Decided
 
 F8 = npt.NDArray[np.float64]
 I8 = npt.NDArray[np.int64]
@@ -38,7 +39,7 @@ class Study:
 
     deck: Deck
     frames: Mapping[str, pd.DataFrame]
-    rule: Rule
+    rule: Policy
     candidates: Sequence[Mapping[str, Any]]
     lowering: Lowering
     rules: Rules
@@ -47,7 +48,13 @@ class Study:
 
     def say(self, candidate: int, train: I8 | None = None) -> Said:
         """What a candidate says on the whole span; a fitted rule learns from bars that close at `train`."""
-        return self.lowering.say(evaluate(self.rule, self.frames, self.candidates[candidate], train))
+        return self.lowering.say(self.columns(candidate, train))
+
+    def columns(self, candidate: int, train: I8 | None = None) -> dict[str, Columns]:
+        """What a candidate wants of every symbol of the deck; of one that is not in `frames`, nothing."""
+        wants = evaluate(self.rule, self.frames, self.candidates[candidate], train)
+        places = zip(self.deck.symbols, self.deck.places, strict=True)
+        return {symbol: wants[symbol] if symbol in wants else nothing(len(own)) for symbol, own in places}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -89,10 +96,11 @@ class FoldResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class WalkForward:
-    """All folds and the one account that walked through them."""
+    """All folds, what they decided, and the one account that followed it."""
 
     folds: tuple[FoldResult, ...]
     ledger: Ledger
+    decided: Decided
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +109,12 @@ class Memory:
 
     recall: Callable[[int], Trial | None] = field(default=lambda index: None)
     keep: Callable[[int, Trial], None] = field(default=lambda index, trial: None)
+
+
+def nothing(rows: int) -> Columns:
+    """Of a symbol that is left alone: no target, and no distance that a sizing could miss."""
+    unsaid = np.full(rows, np.nan)
+    return Columns(target=unsaid, stop=unsaid)
 
 
 def rows_of(slices: tuple[slice, ...]) -> tuple[int, int]:
@@ -134,8 +148,8 @@ def walk_forward(
         trial = memory.recall(fold.index)
         if trial is None:
             train, test = span(deck, *rows_of(fold.train)), span(deck, *rows_of(fold.test))
-            if study.rule.kind == "class":
-                heard = _hear(study, [train[0], test[0]], _training_times(deck, fold), progress)
+            if study.rule.fitted:
+                heard = _hear(study, [train[0], test[0]], training_times(deck, fold), progress)
             elif heard is None:
                 starts = [span(deck, *rows_of(block))[0] for one in folds for block in (one.train, one.test)]
                 heard = _hear(study, starts, None, progress)
@@ -156,7 +170,8 @@ def walk_forward(
     return _stitch(study, folds, trials)
 
 
-def _training_times(deck: Deck, fold: Fold) -> I8:
+def training_times(deck: Deck, fold: Fold) -> I8:
+    """Closes of the bars that a fold learns from."""
     return deck.close_ts[slice(*rows_of(fold.train))]
 
 
@@ -198,8 +213,8 @@ def _stitch(study: Study, folds: Sequence[Fold], trials: Sequence[Trial]) -> Wal
     said: dict[int, Said] = {}
     for fold, trial in zip(folds, trials, strict=True):
         train = span(deck, *rows_of(fold.train))
-        if study.rule.kind == "class":
-            whole = study.say(trial.chosen, _training_times(deck, fold))
+        if study.rule.fitted:
+            whole = study.say(trial.chosen, training_times(deck, fold))
         else:
             if trial.chosen not in said:
                 said[trial.chosen] = study.say(trial.chosen)
@@ -214,7 +229,9 @@ def _stitch(study: Study, folds: Sequence[Fold], trials: Sequence[Trial]) -> Wal
             )
         parts.append(whole.within(*span(deck, *rows_of(fold.test))))
     first, last = rows_of(folds[0].test)[0], rows_of(folds[-1].test)[1]
-    ledger = replay_ledger(deck, Said.stitched(parts).intents(), study.rules, first, last)
+    intents = Said.stitched(parts).intents()
+    decided = Decided(deck=deck, rules=study.rules, intents=intents, first=first, last=last)
+    ledger = replay_ledger(deck, intents, study.rules, first, last)
     close = deck.close_ts
     results = []
     for fold, trial, in_sample in zip(folds, trials, learnt, strict=True):
@@ -229,4 +246,4 @@ def _stitch(study: Study, folds: Sequence[Fold], trials: Sequence[Trial]) -> Wal
                 out_of_sample=ledger.slice(opens if begin == first else int(close[begin - 1]), int(close[end - 1])),
             )
         )
-    return WalkForward(folds=tuple(results), ledger=ledger)
+    return WalkForward(folds=tuple(results), ledger=ledger, decided=decided)

@@ -1,13 +1,6 @@
-"""Built-in rules: frame of one symbol in, targets out.
-
-Row t of what they return is made of rows ≤ t and is bit-equal whatever comes after.  They are stateless in time: a
-position is the last entry or exit event carried forward, found without a loop.  NaN until every indicator is warm.
-"""
+"""Rules that look at prices and funding alone."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,27 +8,10 @@ import pandas as pd
 
 from wfbt.errors import PolicyError
 from wfbt.features import indicators
-from wfbt.features.rolling import check_length
-
-F8 = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
-
-BUILT_IN: dict[str, Callable[..., Any]] = {}
+from wfbt.policy.rules.base import carried, check_lengths, columns, rule, targets, two_sided
 
 
-def _rule(valid: Callable[..., bool] | None = None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Name a function as a built-in; `valid(**params)` says which parameters make sense together."""
-
-    def register(function: Callable[..., Any]) -> Callable[..., Any]:
-        BUILT_IN[function.__name__] = function
-        if valid is not None:
-            vars(function)["valid"] = valid
-        return function
-
-    return register
-
-
-@_rule(valid=lambda fast, slow, **_: fast < slow)
+@rule(valid=lambda fast, slow, **_: fast < slow)
 def ema_rsi_adx(
     bars: pd.DataFrame,
     fast: int = 12,
@@ -53,12 +29,12 @@ def ema_rsi_adx(
     mirrored: RSI below 50, not below 20.  Flat when the EMAs cross against the position; held in between.  Warm after
     the longest of slow − 1, rsi, 2·adx − 1 and atr rows.  Known at the close.
     """
-    _check_lengths(fast=fast, slow=slow, rsi=rsi, adx=adx)
-    _check_lengths(1, atr=atr)
+    check_lengths(fast=fast, slow=slow, rsi=rsi, adx=adx)
+    check_lengths(1, atr=atr)
     for name, factor in (("stop_atr", stop_atr), ("take_atr", take_atr)):
         if factor is not None and not factor > 0:
             raise PolicyError(f"{name} must be > 0, or null for none, was {factor}")
-    high, low, close = _columns(bars, "high", "low", "close")
+    high, low, close = columns(bars, "high", "low", "close")
     spread = indicators.ema(close, fast) - indicators.ema(close, slow)
     strength, trend = indicators.rsi(close, rsi), indicators.adx(high, low, close, adx)
     ranges = indicators.atr(high, low, close, atr)
@@ -69,7 +45,7 @@ def ema_rsi_adx(
     short = strong & (spread < 0) & (strength < 50) & (strength >= 20)
     side = np.sign(spread)
     crossed = warm & (side != np.concatenate(([0.0], side[:-1])))
-    target = _hold(warm, (crossed, 0.0), (short, -1.0), (long, 1.0))
+    target = carried(warm, (crossed, 0.0), (short, -1.0), (long, 1.0))
     out = pd.DataFrame({"target": np.where(warm, target, np.nan)}, index=bars.index)
     for name, factor in (("stop", stop_atr), ("take", take_atr)):
         if factor is not None:
@@ -77,99 +53,99 @@ def ema_rsi_adx(
     return out
 
 
-@_rule(valid=lambda fast, slow, **_: fast < slow)
+@rule(valid=lambda fast, slow, **_: fast < slow)
 def sma_cross(bars: pd.DataFrame, fast: int = 24, slow: int = 96, short: bool = True) -> pd.Series[float]:
     """Long (1) while the fast average is above the slow one, short (−1) or flat while below; equal averages hold.
 
     Warm after slow − 1 rows.  Known at the close.
     """
-    _check_lengths(fast=fast, slow=slow)
-    (close,) = _columns(bars, "close")
+    check_lengths(fast=fast, slow=slow)
+    (close,) = columns(bars, "close")
     spread = indicators.sma(close, fast) - indicators.sma(close, slow)
-    target = _hold(~np.isnan(spread), (spread > 0, 1.0), (spread < 0, -1.0 if short else 0.0))
-    return _series(bars, target)
+    target = carried(~np.isnan(spread), (spread > 0, 1.0), (spread < 0, -1.0 if short else 0.0))
+    return targets(bars, target)
 
 
-@_rule(valid=lambda entry, exit, **_: exit <= entry)
+@rule(valid=lambda entry, exit, **_: exit <= entry)
 def breakout(bars: pd.DataFrame, entry: int = 96, exit: int = 48, short: bool = True) -> pd.Series[float]:
     """Donchian channels: long (1) when the close is above the highest high of the `entry` bars before it, until it is
     below the lowest low of the `exit` bars before it; short (−1) mirrored.
 
     Warm after entry rows.  Known at the close.
     """
-    _check_lengths(1, entry=entry, exit=exit)
-    high, low, close = _columns(bars, "high", "low", "close")
+    check_lengths(1, entry=entry, exit=exit)
+    high, low, close = columns(bars, "high", "low", "close")
     upper, lower = indicators.previous_high(high, entry), indicators.previous_low(low, entry)
     above, below = close > indicators.previous_high(high, exit), close < indicators.previous_low(low, exit)
-    return _two_sided(bars, ~np.isnan(upper), close > upper, below, close < lower, above, short)
+    return two_sided(bars, ~np.isnan(upper), close > upper, below, close < lower, above, short)
 
 
-@_rule(valid=lambda z, **_: z > 0)
+@rule(valid=lambda z, **_: z > 0)
 def zscore(bars: pd.DataFrame, n: int = 48, z: float = 2.0, short: bool = True) -> pd.Series[float]:
     """Mean reversion: long (1) when the close is more than `z` deviations below its `n`-bar mean, until it is back at
     the mean; short (−1) mirrored.
 
     Warm after n − 1 rows.  Known at the close.
     """
-    _check_lengths(n=n)
-    (close,) = _columns(bars, "close")
+    check_lengths(n=n)
+    (close,) = columns(bars, "close")
     score = indicators.rolling_zscore(close, n)
     warm = np.arange(len(close)) >= n - 1
-    return _two_sided(bars, warm, score < -z, score >= 0, score > z, score <= 0, short)
+    return two_sided(bars, warm, score < -z, score >= 0, score > z, score <= 0, short)
 
 
-@_rule(valid=lambda threshold, **_: threshold >= 0)
+@rule(valid=lambda threshold, **_: threshold >= 0)
 def momentum(bars: pd.DataFrame, n: int = 168, threshold: float = 0.0, short: bool = True) -> pd.Series[float]:
     """Long (1) when the close has risen by more than `threshold` over `n` bars, short (−1) when it has fallen by more,
     flat between.
 
     Warm after n rows.  Known at the close.
     """
-    _check_lengths(1, n=n)
-    (close,) = _columns(bars, "close")
+    check_lengths(1, n=n)
+    (close,) = columns(bars, "close")
     change = indicators.rate_of_change(close, n)
     short_side = -1.0 if short else 0.0
     target = np.where(change > threshold, 1.0, np.where(change < -threshold, short_side, 0.0))
-    return _series(bars, np.where(np.isnan(change), np.nan, target))
+    return targets(bars, np.where(np.isnan(change), np.nan, target))
 
 
-@_rule(valid=lambda above, below, **_: below <= above)
+@rule(valid=lambda above, below, **_: below <= above)
 def carry(bars: pd.DataFrame, n: int = 168, above: float = 0.0002, below: float = 0.0) -> pd.Series[float]:
     """Earn funding: short (−1) while the mean of the last `n` bars' funding rate is above `above`, long (1) while it is
     below `below`, flat between.  A positive rate is paid by longs to shorts.
 
     The rate at a bar is the last one settled by its close, per settlement.  Warm n − 1 rows after the first settlement.
     """
-    _check_lengths(n=n)
-    (rate,) = _columns(bars, "funding")
+    check_lengths(n=n)
+    (rate,) = columns(bars, "funding")
     if np.isnan(rate).all():
         raise PolicyError("there is no funding; give data.symbols.<symbol>.funding or use another rule")
     mean, _ = indicators.rolling_moments(rate, n)
     mean[: int(np.isfinite(rate).argmax()) + n - 1] = np.nan
     target = np.where(mean > above, -1.0, np.where(mean < below, 1.0, 0.0))
-    return _series(bars, np.where(np.isnan(mean), np.nan, target))
+    return targets(bars, np.where(np.isnan(mean), np.nan, target))
 
 
-@_rule()
+@rule()
 def buy_hold(bars: pd.DataFrame, weight: float = 1.0) -> pd.Series[float]:
     """Hold `weight` of equity from the first bar on; traded once."""
-    return _series(bars, np.full(len(bars), float(weight)))
+    return targets(bars, np.full(len(bars), float(weight)))
 
 
-@_rule()
+@rule()
 def random(bars: pd.DataFrame, seed: int = 0, hold: int = 24) -> pd.Series[float]:
     """Flip a coin every `hold` bars, counted from the first: long (1) or short (−1).  The null a rule has to beat.
 
     The coin is a hash of `seed` and the bar's close time (SplitMix64, Steele, Lea and Flood 2014), so prices, their
     noise and the number of bars do not change it.  Symbols that share a clock share the coin.
     """
-    _check_lengths(1, hold=hold)
+    check_lengths(1, hold=hold)
     if seed < 0:
         raise PolicyError(f"seed must be >= 0, was {seed}")
     times = pd.DatetimeIndex(bars.index).as_unit("ns").asi8[::hold].astype(np.uint64)
     key = _scramble(np.array([seed % 2**64], dtype=np.uint64))
     coin = np.where(_scramble(times ^ key) >> np.uint64(63), 1.0, -1.0)
-    return _series(bars, np.repeat(coin, hold)[: len(bars)])
+    return targets(bars, np.repeat(coin, hold)[: len(bars)])
 
 
 def _scramble(x: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
@@ -177,40 +153,3 @@ def _scramble(x: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return x ^ (x >> np.uint64(31))
-
-
-def _check_lengths(least: int = 2, **lengths: int) -> None:
-    for name, rows in lengths.items():
-        check_length(rows, name, least)
-
-
-def _columns(bars: pd.DataFrame, *names: str) -> tuple[F8, ...]:
-    return tuple(bars[name].to_numpy(dtype=np.float64) for name in names)
-
-
-def _series(bars: pd.DataFrame, target: F8) -> pd.Series[float]:
-    return pd.Series(target, index=bars.index, name="target")
-
-
-def _hold(warm: Mask, *events: tuple[Mask, float]) -> F8:
-    """(T,) value of the last event, a later one in the list winning its row; 0 before the first, NaN before `warm`.
-
-    `warm` is false up to some row and events count from there on.
-    """
-    value = np.full(len(warm), np.nan)
-    if warm.any():
-        value[warm.argmax()] = 0.0
-    for happened, new in events:
-        value[happened & warm] = new
-    last = np.maximum.accumulate(np.where(np.isnan(value), -1, np.arange(len(value))))
-    return np.where(last >= 0, value[last], np.nan)
-
-
-def _two_sided(
-    bars: pd.DataFrame, warm: Mask, buy: Mask, end_long: Mask, sell: Mask, end_short: Mask, short: bool
-) -> pd.Series[float]:
-    """A long machine less a short one; they never overlap, as whatever starts one ends the other."""
-    target = _hold(warm, (end_long, 0.0), (buy, 1.0))
-    if short:
-        target = target - _hold(warm, (end_short, 0.0), (sell, 1.0))
-    return _series(bars, target)

@@ -1,0 +1,67 @@
+"""What result.json says of costs follows from the run it describes."""
+
+import pytest
+
+import wfbt
+from tests.runs import write_study
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("study")
+    return wfbt.run(write_study(folder), out=folder / "out", report=False)
+
+
+@pytest.fixture(scope="module")
+def told(done):
+    return done.to_dict()
+
+
+def test_causes_symbols_and_sessions_each_add_up_to_the_change_of_equity(done, told):
+    split = told["attribution"]
+    change = done.ledger.equity[-1] - done.ledger.opening_equity
+    whole = split["by_cause"]
+    scale = max(abs(whole[name]) for name in split["causes"])
+    assert sum(whole[name] for name in split["causes"]) == pytest.approx(change, rel=0, abs=1e-9 * scale)
+    for by in ("by_symbol", "by_session"):
+        assert sum(row["net"] for row in split[by].values()) == pytest.approx(change, rel=0, abs=1e-9 * scale)
+        assert sum(row["fills"] for row in split[by].values()) == whole["fills"] == len(done.ledger.fills)
+
+
+def test_the_attribution_charges_what_the_costs_say(told):
+    whole = told["attribution"]["by_cause"]
+    for name, paid in told["costs"].items():
+        assert whole[name] == pytest.approx(-paid, rel=1e-9), name
+    assert whole["delay"] != 0
+    taken = -sum(whole[name] for name in ("delay", "spread", "impact", "fees"))
+    assert whole["cost_bps"] == pytest.approx(taken / whole["traded"] * 1e4)
+
+
+def test_the_ladder_ends_at_the_run_itself(told):
+    steps = told["realism"]["ladder"]
+    assert [step["step"] for step in steps] == [
+        "ideal", "fees and spread", "latency", "impact", "funding", "as configured",
+    ]  # fmt: skip
+    for name in ("sharpe", "annual_return", "total_return", "max_drawdown", "trades"):
+        assert steps[-1][name] == told["oos"][name]
+    assert steps[0]["change"] is None
+    assert steps[0]["reasons"]["change"] == "no step comes before it"
+    assert steps[0]["total_return"] != steps[-1]["total_return"]
+
+
+def test_the_break_even_is_a_number_or_has_a_reason(told):
+    found = told["realism"]["break_even"]
+    for name in ("multiple", "bps", "paid_bps"):
+        assert found[name] is not None or found["reasons"][name]
+    configured = next(one for one in found["tried"] if one["multiple"] == 1.0)
+    assert configured["total_return"] == pytest.approx(told["oos"]["total_return"], rel=1e-9)
+
+
+def test_a_rule_that_never_trades_costs_nothing_and_has_no_break_even(tmp_path):
+    (tmp_path / "sleep.py").write_text("import numpy as np\n\ndef sleep(bars):\n    return np.zeros(len(bars))\n")
+    path = write_study(tmp_path, policy={"rule": "sleep.py:sleep", "search": {}})
+    result = wfbt.run(path, out=tmp_path / "out", report=False).to_dict()
+    whole = result["attribution"]["by_cause"]
+    assert (whole["net"], whole["fills"], whole["cost_bps"]) == (0.0, 0, None)
+    assert whole["reasons"]["cost_bps"] == "nothing was traded"
+    assert result["realism"]["break_even"]["reasons"]["multiple"] == "it never traded"

@@ -1,0 +1,84 @@
+"""What policies made of several rules share: parameters by part, and opinions that stand until the next one."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from wfbt.errors import ConfigError
+from wfbt.policy.rule import Rule
+
+F8 = npt.NDArray[np.float64]
+I8 = npt.NDArray[np.int64]
+
+
+class Composite(ABC):
+    """A policy of several rules.  A parameter is named `key.parameter`, `key` being that of the part it belongs to."""
+
+    __slots__ = ()
+
+    kind: ClassVar[str]
+
+    @property
+    @abstractmethod
+    def parts(self) -> Mapping[str, Rule]:
+        """The rules by key, in the order of the strategy file."""
+
+    @property
+    def name(self) -> str:
+        """The kind and the names of the parts."""
+        *others, last = [part.name for part in self.parts.values()]
+        return f"{self.kind} of {', '.join(others)}{' and ' if others else ''}{last}"
+
+    @property
+    def source_sha256(self) -> str:
+        """Hash of the keys and the source hashes of all parts, in order."""
+        told = "".join(f"{key} {part.source_sha256}\n" for key, part in self.parts.items())
+        return hashlib.sha256(told.encode()).hexdigest()
+
+    @property
+    def fitted(self) -> bool:
+        """Whether any part learns from training rows."""
+        return any(part.fitted for part in self.parts.values())
+
+    def split(self, params: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+        """The parameters of each part by its own names; ConfigError on one that belongs to no part."""
+        shares: dict[str, dict[str, Any]] = {key: {} for key in self.parts}
+        for name, value in params.items():
+            key, _, own = name.partition(".")
+            if key not in shares or not own:
+                raise ConfigError(
+                    f"policy.params.{name} belongs to no part of the {self.kind}; "
+                    f"its parts are {', '.join(shares)}, as in {next(iter(shares))}.{own or name}"
+                )
+            shares[key][own] = value
+        return shares
+
+    def bind(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """All parameters of all parts with defaults filled in."""
+        shares = self.split(params)
+        return {
+            f"{key}.{name}": value for key, part in self.parts.items() for name, value in part.bind(shares[key]).items()
+        }
+
+    def is_valid(self, params: Mapping[str, Any]) -> bool:
+        """Whether every part accepts its parameters."""
+        shares = self.split(params)
+        return all(part.is_valid(shares[key]) for key, part in self.parts.items())
+
+
+def standing(target: F8) -> I8:
+    """(T,) row of the last number at or before each row of (T,) `target`, −1 before the first."""
+    rows = np.where(np.isnan(target), -1, np.arange(len(target)))
+    return np.maximum.accumulate(rows)
+
+
+def taken(column: F8, rows: I8) -> F8:
+    """(T,) `column` at `rows`, NaN where the row is −1."""
+    # Indexing with −1 would read the last row, which nobody knows yet.
+    return np.where(rows >= 0, column[np.maximum(rows, 0)], np.nan)

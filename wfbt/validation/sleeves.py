@@ -1,0 +1,353 @@
+"""Several strategies as sleeves of one account: each chooses alone, the account trades their weighted targets.
+
+In each fold a sleeve searches its own candidates as if it had the whole account; the weights are fitted on what the
+chosen ones returned on that fold's training rows.  Netted, the sleeves of a symbol are one position; not netted, each
+(sleeve, symbol) pair is a position of its own in the shared account, a column of the deck named `symbol@sleeve`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from wfbt.data.market import Market
+from wfbt.engine.backtest import replay_ledger, span
+from wfbt.engine.intents import Lowering, Said
+from wfbt.engine.latency import Latency
+from wfbt.engine.sweep import replay_lanes
+from wfbt.engine.tape import Deck
+from wfbt.errors import ConfigError
+from wfbt.kernels.abi import Rules
+from wfbt.ledger.ledger import Ledger
+from wfbt.ledger.metrics import objective
+from wfbt.policy.base import NAMES, Columns
+from wfbt.policy.composite import standing, taken
+from wfbt.validation.allocation import weights
+from wfbt.validation.folds import Fold
+from wfbt.validation.realism import Decided
+from wfbt.validation.walk_forward import (
+    FoldResult,
+    Memory,
+    Study,
+    Trial,
+    WalkForward,
+    lane_returns,
+    rows_of,
+    training_times,
+    walk_forward,
+)
+
+F8 = npt.NDArray[np.float64]
+I8 = npt.NDArray[np.int64]
+Progress = Callable[[str, int, int], None]
+
+DIGITS = 12
+"""Decimals of a netted target: 0.1 + 0.2 − 0.3 is to be 0, not an order for the 17th digit."""
+
+
+def pair_name(symbol: str, sleeve: str) -> str:
+    """What the ledger calls a symbol as one sleeve holds it."""
+    return f"{symbol}@{sleeve}"
+
+
+def parts_of(pair: str) -> tuple[str, str]:
+    """Symbol and sleeve of a pair; a sleeve's name has no @, a symbol's may."""
+    symbol, _, sleeve = pair.rpartition("@")
+    return symbol, sleeve
+
+
+def pair_market(market: Market, members: Mapping[str, Sequence[str]]) -> Market:
+    """`market` with an instrument of its own for each sleeve's symbols, by sleeve and then in the market's order."""
+    return replace(
+        market,
+        instruments=tuple(
+            replace(one, bars=replace(one.bars, symbol=pair_name(one.symbol, sleeve)))
+            for sleeve, symbols in members.items()
+            for one in market.instruments
+            if one.symbol in symbols
+        ),
+    )
+
+
+class PairLatency(Latency):
+    """The delays and price draws of a pair are its symbol's: orders of one symbol at one bar travel together."""
+
+    @classmethod
+    def of(cls, latency: Latency) -> PairLatency:
+        """The same distributions."""
+        return cls(**{field.name: getattr(latency, field.name) for field in fields(latency)})
+
+    def delays(self, seed: int, symbol: str, ts: I8) -> I8:
+        """(T,) ns, as those of the symbol alone."""
+        return Latency.delays(self, seed, parts_of(symbol)[0], ts)
+
+    def price_draws(self, seed: int, symbol: str, ts: I8) -> F8:
+        """(T,) standard normal, as those of the symbol alone."""
+        return Latency.price_draws(self, seed, parts_of(symbol)[0], ts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Sleeve:
+    """One strategy of the account.
+
+    Attributes
+    ----------
+    study : Study
+        The strategy alone with the whole account, on the deck of all symbols; its `frames` are those it trades.
+    weight : float or None
+        Its share of the account, for method fixed.
+    """
+
+    name: str
+    study: Study
+    weight: float | None = None
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """What it trades, in the market's order."""
+        return tuple(symbol for symbol in self.study.deck.symbols if symbol in self.study.frames)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Portfolio:
+    """Sleeves, how the account is divided among them, and the account's own deck.
+
+    Attributes
+    ----------
+    members : tuple of Sleeve
+        All on one deck, under one set of rules and one objective.
+    method, max_weight, shrink
+        As in `allocation.weights`.
+    netting : bool
+    book : Deck
+        What the account trades: the members' own deck when netted, else one column per pair.
+    book_lowering : Lowering
+        Onto `book`.
+    """
+
+    members: tuple[Sleeve, ...]
+    method: str
+    max_weight: float
+    shrink: bool
+    netting: bool
+    book: Deck
+    book_lowering: Lowering
+
+    @property
+    def deck(self) -> Deck:
+        """The market, one column per symbol."""
+        return self.members[0].study.deck
+
+    @property
+    def lowering(self) -> Lowering:
+        """Onto `deck`."""
+        return self.members[0].study.lowering
+
+    @property
+    def rules(self) -> Rules:
+        """Account, costs, sizing, exits and limits."""
+        return self.members[0].study.rules
+
+    @property
+    def objective(self) -> str:
+        """What every sleeve's search maximises."""
+        return self.members[0].study.objective
+
+    @property
+    def tried(self) -> int:
+        """Candidates of all sleeves together."""
+        return sum(len(member.study.candidates) for member in self.members)
+
+    @property
+    def jobs(self) -> int:
+        """Threads."""
+        return self.members[0].study.jobs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SleeveFold:
+    """One sleeve in one fold: its share, what it chose, and everything it tried.  `trial` is of the sleeve alone."""
+
+    name: str
+    weight: float
+    params: Mapping[str, Any]
+    trial: Trial
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PortfolioFold(FoldResult):
+    """One fold of the whole account.
+
+    `params` are the sleeves' as `sleeve.parameter`; `trial` has one candidate, the account itself; `in_sample` is that
+    account on the training rows.  The weights in `sleeves` were fitted on the decision bars of `fold.train` alone.
+    """
+
+    sleeves: tuple[SleeveFold, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PortfolioWalk(WalkForward):
+    """All folds of the account, and `alone`: each sleeve's own walk with the whole account to itself."""
+
+    folds: tuple[PortfolioFold, ...]
+    alone: Mapping[str, WalkForward]
+
+
+def walk_sleeves(
+    portfolio: Portfolio,
+    folds: Sequence[Fold],
+    memory: Callable[[str], Memory | None] = lambda sleeve: None,
+    progress: Progress = lambda what, done, total: None,
+) -> PortfolioWalk:
+    """Walk every sleeve through `folds`, weigh them in each, and replay the account that trades them all.
+
+    `memory(sleeve)` keeps a sleeve's finished folds.
+    """
+    alone: dict[str, WalkForward] = {}
+    for member in portfolio.members:
+
+        def told(what: str, done: int, total: int, name: str = member.name) -> None:
+            progress(f"{name}: {what}", done, total)
+
+        alone[member.name] = walk_forward(member.study, folds, memory(member.name), told)
+    book, rules = portfolio.book, portfolio.rules
+    parts: list[Said] = []
+    carried: dict[str, float] = {}
+    results: list[tuple[Ledger, Trial, tuple[SleeveFold, ...]]] = []
+    for place, fold in enumerate(folds):
+        train, test = rows_of(fold.train), rows_of(fold.test)
+        shares = _shares(portfolio, place, fold, alone)
+        pages = _pages(portfolio, fold, shares)
+        learnt = _say(portfolio, pages, train, {}).intents()
+        trial = _tried(portfolio, [learnt, _say(portfolio, pages, test, {}).intents()], train, test)
+        parts.append(_say(portfolio, pages, test, carried))
+        results.append((replay_ledger(book, learnt, rules, *train), trial, shares))
+    first, last = rows_of(folds[0].test)[0], rows_of(folds[-1].test)[1]
+    intents = Said.stitched(parts).intents()
+    decided = Decided(deck=book, rules=rules, intents=intents, first=first, last=last)
+    ledger = replay_ledger(book, intents, rules, first, last)
+    close = book.close_ts
+    kept = []
+    for fold, (in_sample, trial, shares) in zip(folds, results, strict=True):
+        begin, end = rows_of(fold.test)
+        opens = int(close[begin] - book.period) if begin == first else int(close[begin - 1])
+        kept.append(
+            PortfolioFold(
+                fold=fold,
+                params={f"{one.name}.{key}": value for one in shares for key, value in one.params.items()},
+                trial=trial,
+                in_sample=in_sample,
+                out_of_sample=ledger.slice(opens, int(close[end - 1])),
+                sleeves=shares,
+            )
+        )
+    return PortfolioWalk(folds=tuple(kept), ledger=ledger, decided=decided, alone=alone)
+
+
+def _shares(portfolio: Portfolio, place: int, fold: Fold, alone: Mapping[str, WalkForward]) -> tuple[SleeveFold, ...]:
+    """Fit the weights of one fold on the training returns of what its sleeves have chosen."""
+    own = [alone[member.name].folds[place] for member in portfolio.members]
+    given = [member.weight for member in portfolio.members if member.weight is not None]
+    try:
+        fitted = weights(
+            np.stack([one.trial.train_returns[one.trial.chosen] for one in own], axis=1),
+            portfolio.method,
+            given=given or None,
+            max_weight=portfolio.max_weight,
+            shrink=portfolio.shrink,
+        )
+    except ConfigError as error:
+        raise ConfigError(f"fold {fold.index + 1}: sleeves.{error}") from error
+    return tuple(
+        SleeveFold(name=member.name, weight=float(weight), params=one.params, trial=one.trial)
+        for member, weight, one in zip(portfolio.members, fitted, own, strict=True)
+    )
+
+
+def _pages(portfolio: Portfolio, fold: Fold, shares: Sequence[SleeveFold]) -> dict[str, Columns]:
+    """What each pair's sleeve wants on the whole span, targets times its weight."""
+    pages = {}
+    for member, share in zip(portfolio.members, shares, strict=True):
+        study = member.study
+        times = training_times(study.deck, fold) if study.rule.fitted else None
+        wants = study.columns(share.trial.chosen, times)
+        for symbol in member.symbols:
+            own = wants[symbol]
+            pages[pair_name(symbol, member.name)] = replace(own, target=share.weight * own.target)
+    return pages
+
+
+def _say(portfolio: Portfolio, pages: Mapping[str, Columns], rows: tuple[int, int], carried: dict[str, float]) -> Said:
+    """What the account is told on decision bars `rows`; `carried` holds what stands of each pair, and is moved on."""
+    columns = _net(portfolio.deck, pages, rows, carried) if portfolio.netting else pages
+    return portfolio.book_lowering.say(columns).within(*span(portfolio.book, *rows))
+
+
+def _net(
+    deck: Deck, pages: Mapping[str, Columns], rows: tuple[int, int], carried: dict[str, float]
+) -> dict[str, Columns]:
+    """One target per symbol: the sum of its sleeves' last numbers, named where any of them names one."""
+    out = {}
+    for symbol, places in zip(deck.symbols, deck.places, strict=True):
+        pairs = [pair for pair in pages if parts_of(pair)[0] == symbol]
+        if len(pairs) == 1:
+            out[symbol] = pages[pairs[0]]
+            continue
+        low, high = np.searchsorted(places, rows)
+        for pair in pairs:
+            _check_bare(pair, pages[pair])
+        target = np.full(len(places), np.nan)
+        target[low:high], stands = netted(
+            [pages[pair].target[low:high] for pair in pairs], [carried.get(pair, 0.0) for pair in pairs]
+        )
+        carried.update(zip(pairs, stands, strict=True))
+        out[symbol] = Columns(target=target)
+    return out
+
+
+def netted(targets: Sequence[F8], carried: Sequence[float]) -> tuple[F8, list[float]]:
+    """(T,) sum of the last number of each of `targets`, (T,), where any names one, else NaN; and their last numbers.
+
+    `carried` stand until the first: 0 of one that never spoke.
+    """
+    total, spoken = np.zeros(len(targets[0])), np.zeros(len(targets[0]), np.bool_)
+    stands = []
+    for target, before in zip(targets, carried, strict=True):
+        said = np.append(before, target)
+        standing_now = taken(said, standing(said))
+        stands.append(float(standing_now[-1]))
+        total += standing_now[1:]
+        spoken |= ~np.isnan(target)
+    return np.where(spoken, np.round(total, DIGITS), np.nan), stands
+
+
+def _check_bare(pair: str, wants: Columns) -> None:
+    given = [name for name in NAMES[1:] if (one := getattr(wants, name)) is not None and not np.isnan(one).all()]
+    if given:
+        symbol, sleeve = parts_of(pair)
+        raise ConfigError(
+            f"sleeves.netting: {sleeve} puts out {' and '.join(given)} for {symbol}, which another sleeve trades too, "
+            "and one position cannot have the brackets of several; set netting false, or let the rule put out none "
+            "(ema_rsi_adx: stop_atr null, take_atr null) and give exits: for the net position"
+        )
+
+
+def _tried(
+    portfolio: Portfolio, intents: Sequence[npt.NDArray[np.void]], train: tuple[int, int], test: tuple[int, int]
+) -> Trial:
+    """The account alone on the training rows and alone on the test rows, as a trial of one candidate."""
+    book, rules = portfolio.book, portfolio.rules
+    spans = [span(book, *train), span(book, *test)]
+    lanes = replay_lanes(book, intents, spans, rules, portfolio.jobs)
+    returns = [lane_returns(book, lanes.daily[i : i + 1], *spans[i], rules.cash) for i in range(2)]
+    return Trial(
+        scores=objective(portfolio.objective, returns[0], book.calendar.periods_per_year),
+        chosen=0,
+        train_returns=returns[0],
+        test_returns=returns[1],
+        round_trips=lanes.tallies["trips"].reshape(1, 2),
+    )
