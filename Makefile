@@ -33,6 +33,8 @@ check: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/kernels.py
 	$(BIN)/python benchmarks/end_to_end.py
+	$(BIN)/python benchmarks/sweep.py
+	$(BIN)/python benchmarks/peers.py
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

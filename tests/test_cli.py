@@ -18,6 +18,7 @@ HEAVY = ("numpy", "pandas", "numba", "pyarrow", "pydantic", "scipy", "yaml", "ri
 COMMANDS = (
     (),
     ("run",),
+    ("reconcile",),
     ("data",),
     ("data", "sample"),
     ("data", "check"),

@@ -25,10 +25,12 @@ _HOMES = {
     "Limits": "wfbt.engine.account",
     "Market": "wfbt.data.market",
     "Sizing": "wfbt.engine.account",
+    "Sweep": "wfbt.validation.sweep",
     "WfbtError": "wfbt.errors",
     "backtest": "wfbt.engine.backtest",
     "load_market": "wfbt.data.load",
     "run": "wfbt.pipeline",
+    "sweep": "wfbt.validation.sweep",
 }
 
 __all__ = ["__version__", *sorted(_HOMES)]

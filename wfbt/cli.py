@@ -165,6 +165,27 @@ class _Progress:
         click.echo(f"[{passed:6.1f} s] {what}{count}", err=True)
 
 
+@main.command()
+@click.argument("run_dir", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("fills", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--within", metavar="DURATION", help="Orders further apart are two, not one.  [default: a bar]")
+@click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON.")
+def reconcile(run_dir: Path, fills: Path, within: str | None, as_json: bool) -> None:
+    """Compare a live or paper log, FILLS (CSV, as ccxt exports trades), with the replay in RUN_DIR."""
+    from wfbt.config.values import Duration
+    from wfbt.errors import ConfigError
+    from wfbt.ledger.live import compare, read_log, read_run
+    from wfbt.report.live import live_summary
+
+    try:
+        apart = None if within is None else int(Duration.parse(within))
+    except ValueError as error:
+        raise ConfigError(f"--within: {error}") from error
+    replay, log = read_run(run_dir), read_log(fills)
+    found = compare(replay, log, apart).to_dict()
+    click.echo(json.dumps(found, ensure_ascii=False, allow_nan=False) if as_json else live_summary(found))
+
+
 @main.group()
 def data() -> None:
     """Look at market data, or make a sample of it."""

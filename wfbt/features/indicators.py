@@ -15,6 +15,7 @@ import numpy.typing as npt
 import talib
 
 from wfbt.errors import PolicyError
+from wfbt.features.memo import recall
 from wfbt.features.rolling import (
     F8,
     check_length,
@@ -84,8 +85,12 @@ def _apply(function: Callable[..., Any], name: str, n: int, *columns: npt.ArrayL
     series = [np.ascontiguousarray(column, dtype=np.float64) for column in columns]
     if len({len(one) for one in series}) > 1:
         raise PolicyError(f"{name}: columns differ in length: {', '.join(str(len(one)) for one in series)} rows")
-    start = max(first_number(one, name) for one in series)
-    out = np.full(len(series[0]), np.nan)
-    if start < len(out):
-        out[start:] = function(*(one[start:] for one in series), timeperiod=int(n))
-    return out
+
+    def compute() -> F8:
+        start = max(first_number(one, name) for one in series)
+        out = np.full(len(series[0]), np.nan)
+        if start < len(out):
+            out[start:] = function(*(one[start:] for one in series), timeperiod=int(n))
+        return out
+
+    return recall(name, int(n), series, compute)

@@ -12,7 +12,7 @@ import pandas as pd
 
 from wfbt.errors import LedgerError
 from wfbt.kernels.abi import FILL, PAYMENT
-from wfbt.ledger import frames, metrics, reconcile, trades
+from wfbt.ledger import frames, metrics, portfolio, reconcile, trades
 from wfbt.ledger.metrics import Calendar
 from wfbt.ledger.reconcile import Reconciliation
 from wfbt.ledger.wording import stamp
@@ -286,6 +286,10 @@ class Ledger:
     def equity_frame(self) -> pd.DataFrame:
         """The account bar by bar: columns of `frames.equity_frame`."""
         return frames.equity_frame(self)
+
+    def to_vectorbt(self) -> Any:
+        """The same orders as a `vectorbt.Portfolio`, **without funding**: see `portfolio.to_vectorbt`."""
+        return portfolio.to_vectorbt(self)
 
     def slice(self, start_ns: int, stop_ns: int) -> Ledger:
         """The bars that close in (start, stop], as an account that begins with what was held at `start`.
