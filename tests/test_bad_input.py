@@ -273,22 +273,22 @@ TABLE = {
     "a rule that does not exist": (
         config(policy={"rule": "sma_cros"}),
         CONFIG,
-        "PolicyError: <here>/small.yaml: sma_cros is no built-in rule, did you mean sma_cross?; there are ema_rsi_adx, sma_cross, breakout, zscore, momentum, carry, buy_hold, random, and your own as file.py:attr",
+        "PolicyError: <here>/small.yaml: policy.rule: sma_cros is no built-in rule, did you mean sma_cross?; there are ema_rsi_adx, sma_cross, breakout, zscore, momentum, carry, session, divergence, sentiment, correlation, buy_hold, random, and your own as file.py:attr",
     ),
     "an unknown parameter": (
         config(policy={"search": {"fats": [4, 8]}}),
         CONFIG,
-        "ConfigError: <here>/small.yaml: policy.params.fats is not a parameter of sma_cross, did you mean fast?; it takes fast, slow, short",
+        "ConfigError: <here>/small.yaml: policy.search.fats is not a parameter of sma_cross, did you mean fast?; it takes fast, slow, short",
     ),
     "a parameter of the wrong type": (
         config(policy={"search": {"fast": [4.5]}}),
         CONFIG,
-        "ConfigError: <here>/small.yaml: policy.params.fast of sma_cross must be a whole number, was 4.5",
+        "ConfigError: <here>/small.yaml: policy.search.fast of sma_cross must be a whole number, was 4.5",
     ),
     "a search without any valid candidate": (
         config(policy={"search": {"fast": [50], "slow": [20]}}),
         CONFIG,
-        "ConfigError: <here>/small.yaml: policy.search: the rule refuses all 1 candidates; search other values",
+        "ConfigError: <here>/small.yaml: policy.search: the rule refuses all 1 candidates, the first with fast 50, slow 20; search other values",
     ),
     "risk sizing without a stop": (
         config(sizing={"method": "risk"}, exits={"stop_atr": None, "take_atr": None}),

@@ -84,6 +84,9 @@ def test_a_mistake_in_a_part_names_the_file_and_the_part(study, tmp_path):
     wrong = {"hybrid": HYBRID["hybrid"] | {"confirm": {"rule": "momentum", "params": {"m": 3}}}}
     with pytest.raises(ConfigError, match=r"small\.yaml: policy\.hybrid\.confirm\.params\.m is not a parameter of mom"):
         wfbt.run(study(wrong), out=tmp_path / "out", report=False)
+    searched = {"hybrid": HYBRID["hybrid"] | {"confirm": {"rule": "momentum", "search": {"n": [2.5]}}}}
+    with pytest.raises(ConfigError, match=r"policy\.hybrid\.confirm\.search\.n of momentum must be a whole number"):
+        wfbt.run(study(searched), out=tmp_path / "out", report=False)
     bracketed = {"ensemble": [{"rule": "ema_rsi_adx", "weight": 1}]}
     with pytest.raises(PolicyError, match=r"small\.yaml: ensemble: member 1 \(ema_rsi_adx\) puts out stop and take"):
         wfbt.run(study(bracketed), out=tmp_path / "out", report=False)

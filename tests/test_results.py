@@ -49,6 +49,25 @@ def test_the_ladder_ends_at_the_run_itself(told):
     assert steps[0]["total_return"] != steps[-1]["total_return"]
 
 
+def test_a_step_for_which_nothing_was_given_says_for_which_symbol(told, tmp_path):
+    """Without a funding file the step changes nothing, which must not read as funding that cost nothing."""
+    assert {step["note"] for step in told["realism"]["ladder"]} == {""}
+    path = write_study(tmp_path, data={"symbols": {"AAA": {"bars": "bars.parquet"}}})
+    bare = wfbt.run(path, out=tmp_path / "out", report=False).to_dict()["realism"]["ladder"]
+    assert {step["step"]: step["note"] for step in bare if step["note"]} == {"funding": "none was given for AAA"}
+
+
+def test_buy_and_hold_of_an_account_in_the_coin_is_said_to_hold_no_contract(told, tmp_path):
+    def benchmark(result):
+        return next(one["note"] for one in result["assumptions"] if one["key"] == "benchmark")
+
+    symbol = {"bars": "bars.parquet", "contract": {"inverse": True, "multiplier": 1}}
+    coin = wfbt.run(write_study(tmp_path, data={"symbols": {"AAA": symbol}}), out=tmp_path / "out", report=False)
+    assert not len(coin.benchmark.fills)
+    assert benchmark(coin.to_dict()) == "the account is in the coin, so to hold it is to hold no contract"
+    assert "equal parts" in benchmark(told)
+
+
 def test_the_break_even_is_a_number_or_has_a_reason(told):
     found = told["realism"]["break_even"]
     for name in ("multiple", "bps", "paid_bps"):

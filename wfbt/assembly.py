@@ -105,7 +105,7 @@ def policy_of(given: schema.Policy, base: Path, section: str = "policy") -> Poli
     def load(part: schema.Part | schema.Policy, section: str) -> Rule:
         if part.rule is None:
             raise ConfigError(f"{section} needs a rule")
-        return load_rule(part.rule, base, section)
+        return replace(load_rule(part.rule, base, section), searched=frozenset(part.search))
 
     if given.hybrid is not None:
         return Hybrid(
@@ -121,8 +121,11 @@ def policy_of(given: schema.Policy, base: Path, section: str = "policy") -> Poli
     return load(given, section)
 
 
-def candidates_of(given: schema.Policy, policy: Policy) -> Candidates:
-    """Every combination that a policy section searches; the parameters of a part begin with its key: propose.fast."""
+def candidates_of(given: schema.Policy, policy: Policy, section: str = "policy") -> Candidates:
+    """Every combination that a policy section searches; the parameters of a part begin with its key: propose.fast.
+
+    `section` is where it stands, for messages.
+    """
     parts: dict[str, schema.Part | schema.Policy] = {"": given}
     if given.hybrid is not None:
         parts = {"propose.": given.hybrid.propose, "confirm.": given.hybrid.confirm}
@@ -134,7 +137,7 @@ def candidates_of(given: schema.Policy, policy: Policy) -> Candidates:
         for key, part in parts.items()
         for name, one in part.search.items()
     }
-    return candidates(params, search, valid=policy.is_valid)
+    return candidates(params, search, valid=policy.is_valid, section=section)
 
 
 def read_market(config: schema.Strategy) -> Market:
@@ -250,7 +253,9 @@ def study_of(
         cool_down=config.limits.cooldown.bars * market.period if config.limits.cooldown else 0,
         max_leverage=config.limits.max_leverage,
     )
-    sizing = Sizing(**{name: getattr(config.sizing, name) for name in type(config.sizing).model_fields if name != "scale"})
+    sizing = Sizing(
+        **{name: getattr(config.sizing, name) for name in type(config.sizing).model_fields if name != "scale"}
+    )
     exits = Exits(
         atr=config.exits.atr,
         stop_atr=config.exits.stop_atr,
@@ -265,8 +270,8 @@ def study_of(
     plan = _plan(config, deck)
     lowering, frames = Lowering(market, deck, sizing, exits), market_frames(market)
     studies, dropped = {}, 0
-    for name, (given, _) in _sections(config).items():
-        found = candidates_of(given, policies[name])
+    for name, (given, section) in _sections(config).items():
+        found = candidates_of(given, policies[name], section)
         dropped += found.dropped
         symbols = _symbols_of(config, name)
         studies[name] = Study(

@@ -21,7 +21,7 @@ from wfbt.ledger.attribution import attribute, cost_bps
 from wfbt.ledger.ledger import Ledger, costs_split
 from wfbt.report.curves import Curves
 from wfbt.validation.realism import BreakEven, Decided, Rung, break_even, ladder
-from wfbt.validation.sleeves import Portfolio, PortfolioWalk, pair_name
+from wfbt.validation.sleeves import Portfolio, PortfolioWalk, Sleeve, pair_name
 from wfbt.validation.walk_forward import FoldResult, Study, WalkForward, rows_of
 
 SCHEMA_VERSION = "1"
@@ -66,7 +66,7 @@ def result_dict(
         "benchmark": benchmark.metrics(),
         "costs": costs_split(walk.ledger),
         "attribution": _attribution(walk.ledger),
-        "realism": _realism(walk.decided),
+        "realism": _realism(walk.decided, market),
         "walk_forward_efficiency": efficiency,
         "account": {"cash": config.account.cash, "leverage": config.account.leverage, "margin": config.account.margin},
         "events": _events(walk.ledger, config.limits.max_drawdown),
@@ -93,7 +93,7 @@ def _notes(study: Study | Portfolio, walk: WalkForward) -> list[str]:
                 f"{member.name}: weight 0 in fold{'s' if len(idle) > 1 else ''} {', '.join(idle)}"
                 + ("; it did not move on training rows, or its risk asked for none" if study.method != "fixed" else "")
             )
-        notes += own
+        notes += own + _listed_late(walk, study, member)
     traded = Counter(symbol for member in study.members for symbol in member.symbols)
     if shared := [symbol for symbol, count in traded.items() if count > 1 and not study.netting]:
         notes.append(
@@ -101,6 +101,24 @@ def _notes(study: Study | Portfolio, walk: WalkForward) -> list[str]:
             "sum; sizing.max_position holds for each sleeve's position"
         )
     return notes
+
+
+def _listed_late(walk: PortfolioWalk, study: Portfolio, member: Sleeve) -> list[str]:
+    """Folds whose weight of a sleeve was fitted on days before a symbol's first bar, which count as without risk."""
+    places = dict(zip(study.deck.symbols, study.deck.places, strict=True))
+    first, symbol = max((int(places[symbol][0]), symbol) for symbol in member.symbols)
+    folds = [
+        str(one.fold.index + 1)
+        for one, (_, shares) in zip(walk.folds, _weights(walk), strict=True)
+        if rows_of(one.fold.train)[0] < first and shares[member.name]
+    ]
+    if not folds or study.method == "fixed":
+        return []
+    return [
+        f"{member.name}: the first bar of {symbol} closes {iso(study.deck.close_ts[first])}; the weight of fold"
+        f"{'s' if len(folds) > 1 else ''} {', '.join(folds)} counts the training days before as without risk in it, so "
+        "it is larger than that risk asks for"
+    ]
 
 
 def _weights(walk: PortfolioWalk) -> list[tuple[int, dict[str, float]]]:
@@ -239,12 +257,18 @@ def _split(row: pd.Series[float]) -> dict[str, Any]:
     }
 
 
-def _realism(decided: Decided) -> dict[str, Any]:
+def _realism(decided: Decided, market: Market) -> dict[str, Any]:
     """The same decisions under rising realism, and how dear trading may be before nothing is left."""
-    return {"ladder": [_rung(one) for one in ladder(decided)], "break_even": _break_even(break_even(decided))}
+    bare = [one.symbol for one in market.instruments if one.funding is None]
+    # A step that cannot cost anything must not look like one that cost nothing.
+    notes = {"funding": f"none was given for {', '.join(bare)}"} if bare else {}
+    return {
+        "ladder": [_rung(one, notes.get(one.step, "")) for one in ladder(decided)],
+        "break_even": _break_even(break_even(decided)),
+    }
 
 
-def _rung(one: Rung) -> dict[str, Any]:
+def _rung(one: Rung, note: str) -> dict[str, Any]:
     reasons = dict(one.metrics["reasons"])
     change: dict[str, Any] | None = None
     if one.change is None:
@@ -252,7 +276,7 @@ def _rung(one: Rung) -> dict[str, Any]:
     else:
         missing = [name for name, value in one.change.items() if value is None]
         change = {**one.change, "reasons": dict.fromkeys(missing, "it is missing here or on the step before")}
-    return {"step": one.step, **one.metrics, "change": change, "reasons": reasons}
+    return {"step": one.step, "note": note, **one.metrics, "change": change, "reasons": reasons}
 
 
 def _break_even(found: BreakEven) -> dict[str, Any]:
@@ -326,7 +350,9 @@ def _assumptions(config: Strategy, study: Study | Portfolio) -> list[dict[str, A
         (
             "benchmark",
             "buy and hold",
-            "same cash and trading costs, equal parts as each is first traded; no funding, no limits",
+            "the account is in the coin, so to hold it is to hold no contract"
+            if any(one.contract.inverse for one in config.data.symbols.values())
+            else "same cash and trading costs, equal parts as each is first traded; no funding, no limits",
         ),
         ("year", f"{study.deck.calendar.periods_per_year:g} days", "inferred from the bars"),
         ("size", "orders fill whole", "no cap on the share of volume, no partial fills"),

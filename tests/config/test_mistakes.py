@@ -286,6 +286,18 @@ UNSERVED_SETTINGS = {
     "policy={ensemble: [{rule: sma_cross, weight: 0.5}, {model: net.onnx, weight: 0.5}]}": (
         "policy.ensemble[1].model is not supported in this version: only rules are replayed"
     ),
+    "sleeves={members: {a: {policy: {model: net.onnx}}}}": (
+        "sleeves.members.a.policy.model is not supported in this version: only rules are replayed"
+    ),
+    "sleeves={members: {a: {policy: {hybrid: {propose: {model: net.onnx}, confirm: {rule: carry}, mode: veto}}}}}": (
+        "sleeves.members.a.policy.hybrid.propose.model is not supported in this version: only rules are replayed"
+    ),
+    "sleeves={members: {a: {policy: {hybrid: {propose: {rule: carry}, confirm: {model: net.onnx}, mode: veto}}}}}": (
+        "sleeves.members.a.policy.hybrid.confirm.model is not supported in this version: only rules are replayed"
+    ),
+    "sleeves={members: {a: {policy: {ensemble: [{model: net.onnx, weight: 1}]}}}}": (
+        "sleeves.members.a.policy.ensemble[0].model is not supported in this version: only rules are replayed"
+    ),
 }
 
 

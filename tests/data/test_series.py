@@ -214,6 +214,26 @@ def test_where_a_series_begins_late_or_ends_early_a_note_says_so(folder):
     )
 
 
+def test_whether_a_series_begins_late_is_told_of_the_symbol_that_sees_it(tmp_path):
+    write(tmp_path / "old.parquet", bars_table(24 * 10))
+    write(tmp_path / "new.parquet", bars_table(ts=START + HOUR * np.arange(24 * 8, 24 * 10)))
+    write(tmp_path / "news.parquet", news_table(START + DAY * np.arange(5, 10)))
+    symbols = {name: {"bars": f"{name}.parquet"} for name in ("old", "new")}
+    given = {"path": "news.parquet"}
+    every = load_market(symbols, series={"news": given}, base=tmp_path, now=NOW)
+    assert [note for note in every.notes if note.startswith("news")] == [
+        "news: its first row is of 2024-01-06 00:00:00Z; it is NaN before"
+    ]
+    alone = load_market(symbols, series={"news": given | {"symbol": "new"}}, base=tmp_path, now=NOW)
+    assert not [note for note in alone.notes if note.startswith("news")]
+
+
+def test_a_timeframe_longer_than_the_data_is_told_as_one_that_never_closes(folder):
+    assert [note for note in load(folder, timeframes=["1d", "30d"]).notes if "30d" in note or "1d" in note] == [
+        "A: no bar of 30d begins and ends within its bars, so open_30d and its kind are NaN"
+    ]
+
+
 # Identity
 
 
@@ -269,6 +289,7 @@ def test_rows_of_the_future_can_be_dropped_where_asked(folder):
     ("spec", "error", "message"),
     [
         ({"available": "known_at"}, DataError, r"column known_at is missing; needs known_at, mood, found published_at"),
+        ({"available": "mood", "columns": ["mood"]}, DataError, r"mood must be a timestamp with a time zone"),
         ({"columns": ["moood"]}, DataError, r"column moood is missing; needs published_at, moood, found published_at"),
         ({"columns": ["words"]}, DataError, r"column words must hold numbers, was string"),
         ({"columns": ["published_at"]}, ConfigError, r"data.series.news.columns: published_at is when a row could be"),

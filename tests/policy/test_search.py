@@ -82,12 +82,21 @@ def test_a_random_search_larger_than_the_grid_is_the_grid():
         ({"a": [1, 2, 3]}, {"limit": 0}, "the number of candidates must be a whole number >= 1, was 0"),
         ({"a": [1, 2, 3]}, {"method": "random"}, "a random search needs the number of candidates"),
         ({"a": [1, 2, 3]}, {"method": "gird"}, "search method 'gird' is not known, did you mean grid"),
-        ({"a": [1, 2]}, {"valid": lambda params: False}, "the rule refuses all 2 candidates"),
+        (
+            {"a": [1, 2]},
+            {"valid": lambda params: False, "section": "sleeves.members.x.policy"},
+            r"^sleeves\.members\.x\.policy\.search: the rule refuses all 2 candidates, the first with a 1; se",
+        ),
     ],
 )
 def test_a_search_that_cannot_be_meant_is_refused_with_its_key(search, options, message):
     with pytest.raises(ConfigError, match=message):
         candidates({}, search, **options)
+
+
+def test_without_a_search_it_is_the_parameters_that_make_no_sense():
+    with pytest.raises(ConfigError, match=r"^policy\.params: the rule has no meaning with fast 9, slow 3; see"):
+        candidates({"fast": 9, "slow": 3}, {}, valid=lambda params: False)
 
 
 def test_true_and_one_are_different_values():

@@ -124,6 +124,28 @@ def realism(trips: int) -> dict[str, Any]:
     return {"ladder": rows, "break_even": found}
 
 
+def sleeves() -> dict[str, Any]:
+    """Two sleeves of which one is given nothing in the second fold."""
+    alone = {"total_return": 0.5, "sharpe": 1.2, "max_drawdown": 0.2, "reasons": {}}
+    members = {
+        name: {
+            "policy": rule,
+            "symbols": symbols,
+            "candidates": 4,
+            "profit": 1234.0,
+            "return": 0.01234,
+            "alone": alone,
+            "reasons": {},
+        }
+        for name, rule, symbols in (("trend", "sma_cross", ["AAA", "BBB"]), ("carry", "carry", ["AAA"]))
+    }
+    folds = [
+        {"index": 1, "weights": {"trend": 0.6, "carry": 0.4}},
+        {"index": 2, "weights": {"trend": 0.0, "carry": 0.4}},
+    ]
+    return {"netting": False, "method": "min_variance", "members": members, "folds": folds}
+
+
 def make_trades(rng: np.random.Generator, symbols: tuple[str, ...], count: int, rows: int) -> pd.DataFrame:
     entry = np.sort(rng.integers(0, rows - 60, count))
     held = rng.integers(1, 60, count)

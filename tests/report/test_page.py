@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from plotly.offline import get_plotlyjs
 
+from tests.report.conftest import sleeves
 from wfbt.report.formats import METRICS
 from wfbt.report.page import LATER, render_index
 
@@ -119,6 +120,29 @@ def test_the_ladder_goes_from_the_ideal_to_the_run_with_what_each_step_changed(f
     assert "+ fees and spread +42.0% -8.00% +9.0% 1.10 -0.10 21.0% 400" in text
     assert "As configured +18.0% 0.00% +3.0% 0.80 0.00 24.0% 400" in text
     assert "Its return would be zero at 1.83 times its trading costs: 12.1 bps of what it traded" in text
+
+
+def test_a_step_of_the_ladder_says_what_was_not_given_for_it(fake):
+    run = fake(folds=2, days=60)
+    run.result["realism"]["ladder"][4]["note"] = "none was given for AAA"
+    assert "+ funding (none was given for AAA) +18.0%" in cost_section(run)
+
+
+def test_sleeves_show_their_share_of_the_account_in_every_fold_and_what_they_made(fake):
+    run = fake(folds=2, days=60)
+    assert "Share of the account" not in Reader(without_plotly(render(run))).words
+    run.result["sleeves"] = sleeves()
+    text = Reader(without_plotly(render(run))).words
+    assert "trend sma_cross AAA, BBB 1,234 +1.2% +50.0% 1.20 20.0% 4" in text
+    assert "Fold trend carry 1 60.0% 40.0% 2 0.0% 40.0%" in text
+    assert "positions of their own" in text
+    assert "By min variance, fitted on each fold's training rows and on nothing else." in text
+    run.result["sleeves"]["members"]["trend"] |= {"profit": None, "reasons": {"profit": "the account is netted"}}
+    run.result["sleeves"] |= {"netting": True, "method": "fixed"}
+    text = Reader(without_plotly(render(run))).words
+    assert "the account is netted" in text
+    assert "are one position. " in text
+    assert "As given in the strategy file." in text
 
 
 def test_the_causes_stand_in_order_with_their_share_of_what_the_decisions_made(fake):

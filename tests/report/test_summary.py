@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.report.conftest import sleeves
 from wfbt.report.summary import gross_profit, sentences
 from wfbt.report.tables import WIDTH, terminal_summary
 
@@ -95,6 +96,15 @@ def test_columns_of_the_terminal_summary_line_up(fake):
     ends = {line.index(line.split()[-1]) for line in lines[start : start + 13]}
     assert len(ends) == 1
     assert lines[start + 13] == "the same in every fold: rsi 14"
+
+
+def test_the_terminal_summary_says_how_the_account_was_divided_among_sleeves(fake):
+    run = fake(folds=2, days=60)
+    run.result["sleeves"] = sleeves()
+    lines = [line.split() for line in terminal_summary(run.result).splitlines()]
+    assert ["sleeve", "share", "profit", "alone", "return", "Sharpe", "drawdown"] in lines
+    assert ["trend", "0.0%", "to", "60.0%", "1,234", "+50.0%", "1.20", "20.0%"] in lines
+    assert ["carry", "40.0%", "1,234", "+50.0%", "1.20", "20.0%"] in lines
 
 
 def test_the_terminal_summary_shows_missing_numbers_as_dashes(all_missing):

@@ -10,7 +10,7 @@ from tests.data.parquet import START, bars_table, funding_table, write
 from tests.runs import hours, numbers, write_strategy
 from wfbt.config.load import load_strategy
 from wfbt.data.market import HOUR
-from wfbt.errors import ConfigError
+from wfbt.errors import ConfigError, PolicyError
 from wfbt.validation.sleeves import netted
 from wfbt.validation.walk_forward import rows_of
 
@@ -282,6 +282,20 @@ def test_a_sleeve_that_never_moved_in_training_gets_nothing_and_the_result_says_
     assert any(note.startswith("idle: weight 0 in folds 1, 2, 3") for note in result.to_dict()["notes"])
 
 
+def test_days_before_a_sleeves_first_bar_look_like_no_risk_and_the_result_says_so(tmp_path):
+    """A symbol listed in the middle of training has no returns before, which is not the same as none of note."""
+    folder = lay_data(tmp_path)
+    bars, ts = hours(seed=4), START + HOUR * np.arange(len(hours()["close"]))
+    write(folder / "BBB.parquet", bars_table(ts=ts[480:], **{name: column[480:] for name, column in bars.items()}))
+    members = {"fade": FADE, "late": {"policy": policy("rules.py:wave"), "symbols": ["BBB"]}}
+    told = run_sleeves(folder, tmp_path / "out", members, {"method": "inverse_volatility"}).to_dict()
+    (note,) = [one for one in told["notes"] if "counts the training days" in one]
+    assert note.startswith("late: the first bar of BBB closes 2024-01-21T01:00:00Z; the weight of fold 1 counts the")
+    named = {name: one | {"weight": 0.5} for name, one in members.items()}
+    fixed = run_sleeves(folder, tmp_path / "out", named, FIXED).to_dict()
+    assert not [one for one in fixed["notes"] if "the first bar of" in one]
+
+
 @pytest.mark.parametrize("method", ["inverse_volatility", "min_variance", "hrp"])
 def test_of_fewer_than_thirty_days_no_weights_are_fitted(data, tmp_path, method):
     members = {"one": {"policy": policy("sma_cross", fast=4, slow=24)}, "two": {"policy": policy("zscore")}}
@@ -393,7 +407,7 @@ def test_an_interrupted_run_of_sleeves_takes_up_every_sleeves_folds(data, shared
     ("sleeves", "message"),
     [
         ({"members": {}}, "sleeves.members must have at least 1 entry"),
-        ({"members": {"a-b": LONG}}, "sleeves.members.a-b must be a parameter name"),
+        ({"members": {"a-b": LONG}}, "sleeves.members.a-b must be the name of a sleeve"),
         ({"members": {"a": {"symbols": ["AAA"]}}}, "sleeves.members.a.policy is required"),
         ({"members": {"a": {"policy": {"rule": "x", "serch": {}}}}}, "did you mean search?"),
         ({"members": {"a": LONG | {"symbols": ["CCC"]}}, "allocation": FIXED}, "must be of data.symbols (AAA, BBB)"),
@@ -436,6 +450,18 @@ def test_what_is_wrong_with_the_rule_of_a_sleeve_is_told_where_it_stands(data, t
     wrong = {"a": {"policy": policy("sma_cross", fats=4)}}
     with pytest.raises(ConfigError, match=r"sleeves\.members\.a\.policy\.params\.fats is not a parameter of sma_cross"):
         run_sleeves(data, tmp_path, wrong)
+    short = {"a": {"policy": policy("sma_cross", {"fast": [40, 50]}, slow=30)}}
+    words = (
+        r"sleeves\.members\.a\.policy\.search: the rule refuses all 2 candidates, the first with slow 30, fast 40; sea"
+    )
+    with pytest.raises(ConfigError, match=words):
+        run_sleeves(data, tmp_path, short)
+    lone = {"a": {"policy": policy("correlation"), "symbols": ["AAA"]}}
+    with pytest.raises(PolicyError, match=r"sleeves\.members\.a\.policy: correlation: it trades two different symbols"):
+        run_sleeves(data, tmp_path, lone)
+    unknown = {"a": {"policy": policy("momentumm")}}
+    with pytest.raises(PolicyError, match=r"sleeves\.members\.a\.policy\.rule: momentumm is no built-in rule, did you"):
+        run_sleeves(data, tmp_path, unknown)
 
 
 # A real market

@@ -55,6 +55,7 @@ from wfbt.config.values import (
     PartOfOne,
     Positive,
     RuleName,
+    SleeveName,
     Span,
     SymbolName,
     Time,
@@ -370,7 +371,7 @@ class Allocation(Section):
 class Sleeves(Section):
     """Several strategies, each choosing its own parameters, in one account."""
 
-    members: Annotated[dict[Identifier, Sleeve], Field(min_length=1), ByKey]
+    members: Annotated[dict[SleeveName, Sleeve], Field(min_length=1), ByKey]
     allocation: Allocation = Allocation()
     netting: bool = False
 

@@ -207,6 +207,10 @@ SymbolName = Annotated[
 Identifier = Annotated[
     str, _matches(r"[A-Za-z_][A-Za-z0-9_]{0,63}", "must be a parameter name: letters, digits and _, not a digit first")
 ]
+SleeveName = Annotated[
+    str,
+    _matches(r"[A-Za-z_][A-Za-z0-9_]{0,63}", "must be the name of a sleeve: letters, digits and _, not a digit first"),
+]
 RuleName = Annotated[
     str,
     _matches(

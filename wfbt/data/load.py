@@ -7,7 +7,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from wfbt.data import quality, store
 from wfbt.data.findings import WARNINGS, Finding, duration
 from wfbt.data.market import DAY, I8, Bars, Contract, Funding, Instrument, Market, Series
 from wfbt.data.store import Raw, stamp
+from wfbt.data.timeframes import coarser, label
 from wfbt.errors import ConfigError, DataError
 
 KEYS = ("bars", "funding", "mark", "execution_bars", "contract", "impact", "volume", "adv")
@@ -109,7 +110,7 @@ def load_market(
         raise ConfigError(f"end must be after start ({stamp(reader.start)}), was {stamp(reader.end)}")
     instruments = tuple(_instrument(reader, symbol, spec) for symbol, spec in symbols.items())
     joined = tuple(_series(reader, name, spec, instruments) for name, spec in (series or {}).items())
-    return Market(
+    market = Market(
         instruments=instruments,
         digest=_digest(instruments, joined),
         findings=tuple(reader.findings),
@@ -117,6 +118,7 @@ def load_market(
         series=joined,
         timeframes=tuple(int(_duration(span, "data.timeframes")) for span in timeframes),
     )
+    return replace(market, notes=(*market.notes, *_never_closed(market)))
 
 
 def nanoseconds(value: Any, name: str) -> int | None:
@@ -371,8 +373,22 @@ def _in_order(reader: _Reader, raw: Raw, name: str) -> Raw:
     return raw.take(last)
 
 
-def _note_extent(reader: _Reader, series: Series, instruments: Sequence[Instrument]) -> None:
-    """Say where a series begins after the bars, or falls silent before them for longer than it ever was."""
+def _never_closed(market: Market) -> list[str]:
+    """Say which timeframes are too long for a symbol's bars: a rule would see nothing but NaN."""
+    return [
+        f"{one.symbol}: no bar of {label(span)} begins and ends within its bars, so open_{label(span)} and its kind "
+        "are NaN"
+        for span in market.timeframes
+        for one in market.instruments
+        if not (coarser(one.bars, span)[1] <= one.bars.close_ts[-1]).any()
+    ]
+
+
+def _note_extent(reader: _Reader, series: Series, every: Sequence[Instrument]) -> None:
+    """Say where a series begins after its bars, or falls silent before them for longer than it ever was."""
+    instruments = [one for one in every if series.symbol in (None, one.symbol)]
+    if not instruments:
+        return  # a symbol that is not there is refused by the market
     begins = min(int(one.bars.close_ts[0]) for one in instruments)
     ends = max(int(one.bars.close_ts[-1]) for one in instruments)
     first, last = int(series.available_ts[0]), int(series.available_ts[-1])

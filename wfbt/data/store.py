@@ -117,7 +117,7 @@ def read_series(
             f"{_at(name, path)}: no column of numbers beside {clock}; found {', '.join(others) or 'none'}; "
             "a series is numbers"
         )
-    if clock in wanted:
+    if clock in wanted and clock in _timestamps(files):
         raise ConfigError(f"data.series.{name}.columns: {clock} is when a row could be known; name columns of numbers")
     raw = _read(files, path, name, wanted, (), _last_before(files, name, start), end)
     raw = replace(raw, clock=clock, left_out=() if columns else others)

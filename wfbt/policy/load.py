@@ -49,10 +49,10 @@ def _built_in(name: str, section: str) -> Rule:
 
     if name not in rules.BUILT_IN:
         if name.endswith(".py"):
-            raise PolicyError(f"{name}: name the function or class too, as in {name}:my_rule")
+            raise PolicyError(f"{section}.rule: {name}: name the function or class too, as in {name}:my_rule")
         raise PolicyError(
-            f"{name} is no built-in rule{near(name, rules.BUILT_IN)}; there are {', '.join(rules.BUILT_IN)}, "
-            "and your own as file.py:attr"
+            f"{section}.rule: {name} is no built-in rule{near(name, rules.BUILT_IN)}; "
+            f"there are {', '.join(rules.BUILT_IN)}, and your own as file.py:attr"
         )
     digest = hashlib.sha256()
     for package in (rules, features):

@@ -51,6 +51,8 @@ class Rule:
         once and nothing is divided.
     section : str
         Where the strategy file names it; messages about its parameters begin with it.
+    searched : frozenset of str
+        The parameters that stand under `search` there; messages name them so.
     """
 
     name: str
@@ -63,6 +65,12 @@ class Rule:
     built_in: bool = False
     per_symbol: bool = False
     section: str = "policy"
+    searched: frozenset[str] = frozenset()
+
+    @property
+    def place(self) -> str:
+        """Name for messages, after the section where a strategy has several."""
+        return self.name if self.section == "policy" else f"{self.section}: {self.name}"
 
     @property
     def fitted(self) -> bool:
@@ -75,8 +83,7 @@ class Rule:
         for key in params:
             if key not in self.parameters and not self.open_ended:
                 raise ConfigError(
-                    f"{self.section}.params.{key} is not a parameter of {self.name}{near(key, self.parameters)}; "
-                    f"it takes {valid}"
+                    f"{self.key(key)} is not a parameter of {self.name}{near(key, self.parameters)}; it takes {valid}"
                 )
         bound = {**self.parameters, **params}
         if missing := [key for key, value in bound.items() if value is REQUIRED]:
@@ -84,6 +91,10 @@ class Rule:
         if self.built_in:
             _check_kinds(self, bound)
         return bound
+
+    def key(self, parameter: str) -> str:
+        """Where the strategy file gives a parameter."""
+        return f"{self.section}.{'search' if parameter in self.searched else 'params'}.{parameter}"
 
     def is_valid(self, params: Mapping[str, Any]) -> bool:
         """Whether the rule's own `valid(**params)`, if it carries one, accepts these parameters together."""
@@ -95,7 +106,7 @@ class Rule:
         except ConfigError:
             raise
         except Exception as error:
-            raise PolicyError(f"{self.name}: valid(): {describe(error, self.source)}") from error
+            raise PolicyError(f"{self.place}: valid(): {describe(error, self.source)}") from error
 
     def columns(
         self, frames: Frames, params: Mapping[str, Any], train: npt.NDArray[np.int64] | None = None
@@ -123,23 +134,23 @@ class Rule:
         else:
             output = _guarded(self, frames, self.call, bars, **bound)
         if len(frames) > 1:
-            return read_several(self.name, output, frames)
+            return read_several(self.place, output, frames)
         ((symbol, frame),) = frames.items()
-        return {symbol: read_single(self.name, output, symbol, pd.DatetimeIndex(frame.index))}
+        return {symbol: read_single(self.place, output, symbol, pd.DatetimeIndex(frame.index))}
 
     def _of_one(self, symbol: str, frame: pd.DataFrame, bound: Mapping[str, Any]) -> Columns:
         try:
             output = self.call(frame.copy(), **bound)
         except WfbtError as error:
-            raise type(error)(f"{self.name}: {symbol}: {error}") from error
-        return read_single(self.name, output, symbol, pd.DatetimeIndex(frame.index))
+            raise type(error)(f"{self.place}: {symbol}: {error}") from error
+        return read_single(self.place, output, symbol, pd.DatetimeIndex(frame.index))
 
     def _of_all(self, frames: Frames, bound: Mapping[str, Any]) -> dict[str, Columns]:
         try:
             output = self.call({symbol: frame.copy() for symbol, frame in frames.items()}, **bound)
         except WfbtError as error:
-            raise type(error)(f"{self.name}: {error}") from error
-        return read_several(self.name, output, frames)
+            raise type(error)(f"{self.place}: {error}") from error
+        return read_several(self.place, output, frames)
 
 
 def describe(error: BaseException, source: Path | None) -> str:
@@ -174,7 +185,7 @@ def _check_kinds(rule: Rule, bound: Mapping[str, Any]) -> None:
         if isinstance(value, list | tuple):
             fits = fits and all(isinstance(item, str) for item in value)
         if not fits or (isinstance(value, float) and not math.isfinite(value)):
-            raise ConfigError(f"{rule.section}.params.{key} of {rule.name} must be {words}, was {value!r}")
+            raise ConfigError(f"{rule.key(key)} of {rule.name} must be {words}, was {value!r}")
 
 
 def _copies(frames: Frames) -> pd.DataFrame | dict[str, pd.DataFrame]:
@@ -185,11 +196,11 @@ def _copies(frames: Frames) -> pd.DataFrame | dict[str, pd.DataFrame]:
 
 def _training(rule: Rule, frames: Frames, train: npt.NDArray[np.int64] | None) -> dict[str, pd.DataFrame]:
     if train is None:
-        raise PolicyError(f"{rule.name} is fitted, so it needs training rows: run it walk-forward")
+        raise PolicyError(f"{rule.place} is fitted, so it needs training rows: run it walk-forward")
     times = pd.DatetimeIndex(pd.to_datetime(train, unit="ns", utc=True))
     rows = {symbol: frame[frame.index.isin(times)] for symbol, frame in frames.items()}
     if empty := [symbol for symbol, frame in rows.items() if frame.empty]:
-        raise PolicyError(f"{rule.name} has no training row of {', '.join(empty)}; start later or train longer")
+        raise PolicyError(f"{rule.place} has no training row of {', '.join(empty)}; start later or train longer")
     return rows
 
 
@@ -199,4 +210,4 @@ def _guarded(rule: Rule, frames: Frames, call: Callable[..., Any], /, *args: Any
     except (Exception, SystemExit) as error:
         several = len(frames) > 1 and isinstance(error, KeyError | TypeError | AttributeError)
         hint = "; with several symbols a rule receives a dict symbol -> DataFrame" if several else ""
-        raise PolicyError(f"{rule.name}: {describe(error, rule.source)}{hint}") from error
+        raise PolicyError(f"{rule.place}: {describe(error, rule.source)}{hint}") from error

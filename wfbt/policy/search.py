@@ -30,21 +30,24 @@ def candidates(
     limit: int | None = None,
     seed: int = 0,
     valid: Callable[[Mapping[str, Any]], bool] | None = None,
+    section: str = "policy",
 ) -> Candidates:
     """Every combination of `search` over `params`, or `limit` of them drawn without replacement by "random".
 
     Values are lists or ranges {low, high, step}, `high` included when a step lands on it.  The last key varies fastest.
     With a grid `limit` is the most that may come out.  Drawn candidates keep the grid's order, so the draw decides
     which are looked at and not which comes first.  What `valid` (a rule's `is_valid`) refuses is dropped and counted.
+    `section` is where the strategy file searches, for messages.
     """
-    axes = {key: _values(f"policy.search.{key}", given) for key, given in search.items()}
+    where = f"{section}.search"
+    axes = {key: _values(f"{where}.{key}", given) for key, given in search.items()}
     size = math.prod(len(values) for values in axes.values())
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
         raise ConfigError(f"the number of candidates must be a whole number >= 1, was {limit!r}")
     if method == "grid":
-        points = _grid(axes, size, min(limit or MOST, MOST))
+        points = _grid(where, axes, size, min(limit or MOST, MOST))
     elif method == "random":
-        points = _draw(axes, size, limit, seed)
+        points = _draw(where, axes, size, limit, seed)
     else:
         raise ConfigError(
             f"search method {method!r} is not known{near(method, ('grid', 'random'))}; use grid or random"
@@ -52,28 +55,33 @@ def candidates(
     every = [{**params, **point} for point in points]
     kept = [one for one in every if valid is None or valid(one)]
     if not kept:
-        raise ConfigError(f"policy.search: the rule refuses all {len(every)} candidates; search other values")
+        first = ", ".join(f"{key} {value}" for key, value in every[0].items())
+        if not search:
+            raise ConfigError(f"{section}.params: the rule has no meaning with {first}; see its description")
+        raise ConfigError(
+            f"{where}: the rule refuses all {len(every)} candidates, the first with {first}; search other values"
+        )
     return Candidates(kept, len(every) - len(kept))
 
 
-def _grid(axes: Mapping[str, Sequence[Any]], size: int, most: int) -> list[dict[str, Any]]:
+def _grid(where: str, axes: Mapping[str, Sequence[Any]], size: int, most: int) -> list[dict[str, Any]]:
     if size > most:
         lengths = " x ".join(f"{key} {len(values)}" for key, values in axes.items())
         raise ConfigError(
-            f"policy.search: {lengths} are {size:,} candidates, more than {most:,}; search less or draw at random"
+            f"{where}: {lengths} are {size:,} candidates, more than {most:,}; search less or draw at random"
         )
     return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
 
 
-def _draw(axes: Mapping[str, Sequence[Any]], size: int, limit: int | None, seed: int) -> list[dict[str, Any]]:
+def _draw(
+    where: str, axes: Mapping[str, Sequence[Any]], size: int, limit: int | None, seed: int
+) -> list[dict[str, Any]]:
     if limit is None or limit > MOST:
-        raise ConfigError(
-            f"policy.search: a random search needs the number of candidates, at most {MOST:,}, was {limit}"
-        )
+        raise ConfigError(f"{where}: a random search needs the number of candidates, at most {MOST:,}, was {limit}")
     if size > 2**62:
-        raise ConfigError(f"policy.search: {size:.1e} combinations are too many to draw from; search fewer keys")
+        raise ConfigError(f"{where}: {size:.1e} combinations are too many to draw from; search fewer keys")
     if size <= limit:
-        return _grid(axes, size, limit)
+        return _grid(where, axes, size, limit)
     chosen = np.sort(np.random.default_rng(seed).choice(size, limit, replace=False))
     points = []
     for number in chosen.tolist():

@@ -65,6 +65,7 @@ def render_index(result: Mapping[str, Any], curves: Curves, trades: pd.DataFrame
         metrics=_metrics(result, notes),
         folds=[_fold(fold, moved, notes) for fold in folds],
         fixed=params(fixed) if fixed else "",
+        sleeves=_sleeves(result.get("sleeves") or {}, notes),
         ladder=_ladder(result, notes),
         break_even=break_even(result),
         no_ladder=reason(result, "realism"),
@@ -113,6 +114,33 @@ def _fold(fold: Mapping[str, Any], moved: list[str], notes: Notes) -> dict[str, 
     }
 
 
+def _sleeves(told: Mapping[str, Any], notes: Notes) -> dict[str, Any]:
+    """What each sleeve earned in the account and alone, and its share of the account in each fold."""
+    members = told.get("members") or {}
+    rows = []
+    for name, one in members.items():
+        alone = one["alone"]
+        cells = [
+            notes.cell(one, "profit", "money"),
+            notes.cell(one, "return", "signed"),
+            notes.cell(alone, "total_return", "signed"),
+            notes.cell(alone, "sharpe", "ratio"),
+            notes.cell(alone, "max_drawdown", "percent"),
+            notes.cell(one, "candidates", "count"),
+        ]
+        rows.append((name, one["policy"], ", ".join(one["symbols"]), cells))
+    return {
+        "rows": rows,
+        "names": list(members),
+        "weights": [
+            (fold["index"], [notes.cell(fold["weights"], name, "percent") for name in members])
+            for fold in told.get("folds") or []
+        ],
+        "method": str(told.get("method", "")).replace("_", " "),
+        "netting": told.get("netting"),
+    }
+
+
 def _ladder(result: Mapping[str, Any], notes: Notes) -> list[tuple[str, list[Cell]]]:
     """One row a step: its numbers, and what the step changed of the first and the third."""
     rows = []
@@ -127,7 +155,8 @@ def _ladder(result: Mapping[str, Any], notes: Notes) -> list[tuple[str, list[Cel
             notes.cell(rung, "max_drawdown", "percent"),
             notes.cell(rung, "trades", "count"),
         ]
-        rows.append((rung["step"], cells))
+        note = rung.get("note")
+        rows.append((f"{rung['step']} ({note})" if note else rung["step"], cells))
     # The first is where it begins and the last the run itself; what lies between is added.
     ends = (0, len(rows) - 1)
     return [(step.capitalize() if i in ends else f"+ {step}", cells) for i, (step, cells) in enumerate(rows)]

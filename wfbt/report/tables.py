@@ -20,6 +20,7 @@ def terminal_summary(result: Mapping[str, Any]) -> str:
     blocks = [
         _cut(head),
         _folds(result.get("folds") or []),
+        _sleeves(result.get("sleeves") or {}),
         _totals(result),
         _costs(result.get("costs") or {}),
         "\n".join(textwrap.fill(sentence, WIDTH) for sentence in findings(result)),
@@ -50,6 +51,27 @@ def _folds(folds: list[Mapping[str, Any]]) -> str:
         )
     table = _columns(rows, left={1, 7})
     return f"{table}\n{textwrap.fill(f'the same in every fold: {params(fixed)}', WIDTH)}" if fixed else table
+
+
+def _sleeves(told: Mapping[str, Any]) -> str:
+    """A row per sleeve: its share of the account in the folds, what it made there, and alone with all of it."""
+    if not told:
+        return ""
+    rows = [["sleeve", "share", "profit", "alone return", "Sharpe", "drawdown"]]
+    for name, one in told["members"].items():
+        shares = [fold["weights"][name] for fold in told["folds"]]
+        low, high = show(min(shares), "percent"), show(max(shares), "percent")
+        rows.append(
+            [
+                name,
+                low if low == high else f"{low} to {high}",
+                show(one["profit"], "money"),
+                show(one["alone"]["total_return"], "signed"),
+                show(one["alone"]["sharpe"], "ratio"),
+                show(one["alone"]["max_drawdown"], "percent"),
+            ]
+        )
+    return _columns(rows, left={0})
 
 
 def _totals(result: Mapping[str, Any]) -> str:
