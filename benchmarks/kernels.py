@@ -21,11 +21,24 @@ from machine import best, describe, peak_mib, row
 
 import wfbt
 from wfbt.data.market import HOUR, MINUTE
-from wfbt.engine.backtest import replay_ledger, rules_of
+from wfbt.engine.backtest import replay_ledger
 from wfbt.engine.intents import Lowering
+from wfbt.engine.setup import Setup, rules_of
 from wfbt.engine.sweep import replay_lanes
 from wfbt.engine.tape import lay_out
-from wfbt.kernels.abi import ACCOUNT, FILL, INTENT, LANE, PAYMENT, TALLY, Rules, record_of
+from wfbt.kernels.abi import (
+    ACCOUNT,
+    EVENT,
+    FILL,
+    INTENT,
+    LANE,
+    LIQUIDATION,
+    ORDER_LOG,
+    PAYMENT,
+    TALLY,
+    Rules,
+    record_of,
+)
 from wfbt.kernels.bars import replay
 
 
@@ -55,7 +68,7 @@ COSTS = wfbt.Costs(maker_bps=0.02, taker_bps=0.05, half_spread_bps=0.01)
 LATENCY = wfbt.Latency.uniform(1e8, 5e8, adverse=0.0)
 ACCOUNT_ = wfbt.Account(cash=1e5, leverage=3)
 LIMITS = wfbt.Limits(max_daily_loss=0.5, max_drawdown=0.95, losses=1000, cool_down=HOUR, max_leverage=3)
-SIZING = wfbt.Sizing(max_position=1.0)
+SETUP = Setup(costs=COSTS, latency=LATENCY, account=ACCOUNT_, sizing=wfbt.Sizing(max_position=1.0), limits=LIMITS)
 
 
 def intents(rows: int, share: float, seed: int, brackets: bool) -> np.ndarray:
@@ -66,6 +79,9 @@ def intents(rows: int, share: float, seed: int, brackets: bool) -> np.ndarray:
     out["row"], out["size"] = at, rng.uniform(-0.3, 0.3, len(at))
     for name, distance in (("stop", 2.0), ("take", 3.0), ("trail", np.nan)):
         out[name] = distance if brackets else np.nan
+    for name in ("limit", "trigger", "other_size", "other_limit", "other_trigger"):
+        out[name] = np.nan
+    out["expire"] = np.iinfo(np.int64).max
     return out
 
 
@@ -99,7 +115,9 @@ def kernel_seconds(deck, said, rules: Rules) -> tuple[float, np.void]:
         equity, cash, liquidation, shortfall = columns
         replay(
             deck.tape, deck.terms, deck.stamps, deck.contracts, deck.day_rows, said, lanes, record_of(rules),
-            deck.slots, np.zeros(2 * len(said) + 64, FILL), np.zeros(max(1, len(deck.stamps)), PAYMENT), equity, cash,
+            deck.slots, deck.activity, deck.venue, np.zeros(2 * len(said) + 64, FILL),
+            np.zeros(max(1, len(deck.stamps)), PAYMENT), np.zeros(2 * len(said) + 64, ORDER_LOG), np.zeros(2, EVENT),
+            np.zeros(2 * len(said) + 64, LIQUIDATION), equity, cash,
             np.zeros((rows, 1)), liquidation, shortfall, np.full((1, len(deck.day_rows)), np.nan), tally,
             np.zeros(1, ACCOUNT),
         )  # fmt: skip
@@ -112,8 +130,8 @@ def full_realism() -> None:
     print("\nfull realism: brackets, latency, impact, funding, liquidation, breakers, cool-down, leverage (one thread)")
     rows = 1_000_000
     data = market(rows, MINUTE)
-    deck = lay_out(data, COSTS, LATENCY, 0.005, seed=1)
-    rules = rules_of(ACCOUNT_, COSTS, LATENCY, SIZING, wfbt.Exits(), LIMITS, deck.horizon)
+    deck = lay_out(data, SETUP, seed=1)
+    rules = rules_of(SETUP, deck.horizon)
     bars = data.instruments[0].bars
     for name, share, brackets, most in (
         ("1 × 1 M minutes, full ledger, no intent but the first", 0.0, False, 6.0),
@@ -142,7 +160,7 @@ def full_realism() -> None:
             seconds / floor <= 10,
         )
     rows, lanes = 10_000, 1_000
-    deck = lay_out(market(rows), COSTS, LATENCY, 0.005, seed=1)
+    deck = lay_out(market(rows), SETUP, seed=1)
     many = [intents(rows, 0.05, seed, True) for seed in range(lanes)]
     whole = [(0, rows)] * lanes
     done = replay_lanes(deck, many, whole, rules)
@@ -190,9 +208,10 @@ def against_vectorbt() -> None:
         else:
 
             def ours():
-                deck = lay_out(data, costs, wfbt.Latency.none(), 0.0, 0)  # noqa: B023
-                lowering = Lowering(data, deck, sizing, wfbt.Exits())  # noqa: B023
-                rules = rules_of(account, costs, wfbt.Latency.none(), sizing, wfbt.Exits(), wfbt.Limits(), deck.horizon)
+                setup = Setup(costs=costs, account=account, sizing=sizing)
+                deck = lay_out(data, setup, 0)  # noqa: B023
+                lowering = Lowering(data, deck, setup)  # noqa: B023
+                rules = rules_of(setup, deck.horizon)
                 from wfbt.policy.base import Columns
 
                 said = [lowering.lower({"X": Columns(target=held[:, lane])}) for lane in range(columns)]  # noqa: B023

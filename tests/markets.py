@@ -7,7 +7,23 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from wfbt.kernels.abi import ASSET, INTENT, STAMP, Rules, Size, Tape
+from wfbt.kernels.abi import (
+    ASSET,
+    FEE,
+    INTENT,
+    LIMIT,
+    SLICE,
+    STAMP,
+    TIER,
+    Act,
+    Activity,
+    Bound,
+    Rules,
+    Schedule,
+    Size,
+    Tape,
+    Venue,
+)
 
 MINUTE = 60_000_000_000
 HOUR = 60 * MINUTE
@@ -45,6 +61,44 @@ FEATURES = (
     "drawdown",
     "cooldown",
 )
+# What market orders on their own do not meet.
+ORDER_FEATURES = (
+    "limits",  # near the market on both sides: marketable, touched, traded through
+    "triggers",
+    "stop_limits",
+    "oco",
+    "expire",
+    "post_only",
+    "participation",  # orders of several times what a row trades
+    "hourly",  # rows shorter than an hour, capped by the clock hour's volume
+    "slices",
+    "pov",
+    "iceberg",
+    "min_interval",
+    "max_open",
+    "ratchet",
+    "follow",
+    "delisted",
+    "fee_tiers",
+    "margin_tiers",
+    "isolated",
+    "bounds",
+)
+SCHEDULES = ("slices", "pov", "iceberg")
+# A scheduled order has one leg, no trigger, and is never post-only.
+_UNSCHEDULED = frozenset({"triggers", "stop_limits", "oco", "post_only"})
+# Features that do nothing without others.
+_NEEDS = {
+    "post_only": "limits",
+    "expire": "limits",
+    "min_interval": "eager",
+    "max_open": "limits",
+    "ratchet": "brackets",
+    "follow": "brackets",
+    "fee_tiers": "costs",
+    "margin_tiers": "leverage",
+    "isolated": "leverage",
+}
 _SHARE = {
     "wild": 0.35,
     "calm": 0.15,
@@ -71,6 +125,16 @@ class Case:
     stamps: np.ndarray  # (K,) STAMP, sorted by (row, asset, ts)
     assets: np.ndarray  # (A,) ASSET
     rules: Rules
+    activity: Activity = None  # type: ignore[assignment]  # nothing asks for any when it is left out
+    venue: Venue = None  # type: ignore[assignment]  # plain when it is left out
+
+    def __post_init__(self) -> None:
+        if self.activity is None:
+            object.__setattr__(self, "activity", quiet_activity(self.tape))
+        if self.venue is None:
+            object.__setattr__(self, "venue", plain_venue(self.assets, self.rules))
+        for array in self.activity:
+            array.flags.writeable = False
 
     def __repr__(self) -> str:
         rows, assets = self.tape.open.shape
@@ -81,12 +145,49 @@ class Case:
         printer.text(repr(self))  # type: ignore[attr-defined]
 
 
+def quiet_activity(tape: Tape) -> Activity:
+    """What no cap, trail or limit asks for: one element per axis, whatever the tape."""
+    table = np.full((1, 1), np.nan)
+    return Activity(
+        traded=table,
+        hourly=table,
+        follow=table,
+        depth=table,
+        volatility=table,
+        ended=np.zeros(1, np.int64),
+        days=table,
+        correlations=np.full((1, 1, 1), np.nan),
+    )
+
+
+def plain_venue(assets: np.ndarray, rules: Rules) -> Venue:
+    """One margin tier per asset, no fee tiers, no exposure limits, nothing delisted, no slices."""
+    tiers = np.zeros((len(assets), 1), TIER)
+    tiers["cap"] = np.inf
+    tiers["rate"] = assets["maintenance"][:, None]
+    return Venue(
+        tiers=tiers,
+        fees=np.zeros(0, FEE),
+        bounds=np.array([(np.inf, int(Act.CAP))] * len(Bound), LIMIT),
+        final=np.full(len(assets), -1, np.int64),
+        slices=np.zeros(0, SLICE),
+    )
+
+
 def random_case(rng: np.random.Generator, assets: int | None = None, rows: int | None = None) -> Case:
-    """A case with features of its own; the same generator state gives the same case."""
+    """A case with features of its own; the same generator state gives the same case.
+
+    Four in ten have market orders only, three in ten one of the features beyond them, the others some.
+    """
     rows = int(rng.integers(2, 81)) if rows is None else rows
     assets = int(rng.integers(1, 5)) if assets is None else assets
-    features = frozenset(name for name in FEATURES if rng.random() < _SHARE.get(name, 0.5))
-    return build(rng, rows, assets, features)
+    features = {name for name in FEATURES if rng.random() < _SHARE.get(name, 0.5)}
+    kind = rng.random()
+    if kind >= 0.7:
+        features |= {name for name in ORDER_FEATURES if rng.random() < 0.3}
+    elif kind >= 0.4:
+        features.add(str(rng.choice(ORDER_FEATURES)))
+    return build(rng, rows, assets, frozenset(features))
 
 
 @st.composite
@@ -94,13 +195,23 @@ def cases(draw: st.DrawFn, max_rows: int = 80, max_assets: int = 4) -> Case:
     """Cases whose structure is drawn, so that a failure shrinks to few rows, assets and features."""
     rows = draw(st.integers(2, max_rows))
     assets = draw(st.integers(1, max_assets))
-    features = frozenset(name for name in FEATURES if draw(st.booleans()))
-    return build(np.random.default_rng(draw(st.integers(0, 2**32 - 1))), rows, assets, features)
+    features = {name for name in FEATURES if draw(st.booleans())}
+    beyond = draw(st.integers(0, 2))
+    if beyond == 1:
+        features.add(draw(st.sampled_from(ORDER_FEATURES)))
+    elif beyond == 2:
+        features |= set(draw(st.lists(st.sampled_from(ORDER_FEATURES), unique=True, max_size=8)))
+    return build(np.random.default_rng(draw(st.integers(0, 2**32 - 1))), rows, assets, frozenset(features))
 
 
 def build(rng: np.random.Generator, rows: int, assets: int, features: frozenset[str]) -> Case:
-    """Draw one case that has exactly these features."""
+    """Draw one case that has these features, those they need, and none that they exclude."""
+    features = _consistent(rng, features)
     period = int(rng.choice([MINUTE, HOUR, 6 * HOUR, DAY], p=[0.1, 0.5, 0.3, 0.1]))
+    if "hourly" in features:
+        period = int(rng.choice([5, 15, 20])) * MINUTE
+    elif "fee_tiers" in features:
+        period = int(rng.choice([3 * HOUR, 6 * HOUR, DAY]))
     open_ts, close_ts = _clock(rng, rows, period, features)
     decision = rng.random(rows) < rng.choice([0.3, 0.7]) if "sparse" in features else np.ones(rows, bool)
     vol = float(rng.choice([0.08, 0.2]) if "wild" in features else rng.choice([0.002, 0.01, 0.03]))
@@ -111,9 +222,16 @@ def build(rng: np.random.Generator, rows: int, assets: int, features: frozenset[
 
     bars = np.empty((4, rows, assets))
     marks = np.empty((4, rows, assets))
+    final = np.full(assets, -1, np.int64)
     for a in range(assets):
         bars[:, :, a] = _bars(rng, rows, level[a], vol, spec["tick"][a], features)
         absent = _absent(rng, rows, features)
+        if "delisted" in features and rows > 2 and rng.random() < 0.6:
+            # The row after which the bars end is the last that has one.
+            present = np.flatnonzero(~absent[: int(rng.integers(1, rows - 1)) + 1])
+            if len(present) > 0:
+                final[a] = present[-1]
+                absent[final[a] + 1 :] = True
         marks[:, :, a] = _marks(rng, bars[:, :, a], vol, absent, features)
         bars[:, absent, a] = np.nan
 
@@ -123,13 +241,36 @@ def build(rng: np.random.Generator, rows: int, assets: int, features: frozenset[
         open_ts, close_ts, bars, marks, sigma, volume, arrive, rng.standard_normal((rows, assets)), decision=decision
     )
     rules = _rules(rng, cash, period, features)
-    return Case(
-        tape=tape,
-        intents=_intents(rng, tape, rules, level, vol, features),
-        stamps=_stamps(rng, tape, level, features),
-        assets=spec,
-        rules=rules,
+    intents, slices = _intents(rng, tape, rules, level, vol, period, features)
+    stamps = _stamps(rng, tape, level, features)
+    unit = np.where(spec["inverse"] == 1.0, spec["multiplier"] / level, spec["multiplier"] * level)
+    activity = _activity(rng, tape, rules, cash / unit, vol, features)
+    venue = plain_venue(spec, rules)._replace(
+        final=final, slices=slices, **_tiers_and_bounds(rng, assets, cash, level, inverse, vol, features)
     )
+    if venue.bounds["most"][[Bound.VAR, Bound.CVAR, Bound.CORRELATED]].min() < np.inf:
+        activity = activity._replace(**_history(rng, tape, vol))
+        rules = rules._replace(
+            correlated_at=float(rng.choice([0.0, 0.3, 0.7])),
+            tail=float(rng.choice([0.05, 0.1])),
+            window=int(rng.choice([30, 36, 250])),
+        )
+    return Case(tape, intents, stamps, spec, rules, activity, venue)
+
+
+def _consistent(rng: np.random.Generator, features: frozenset[str]) -> frozenset[str]:
+    """One schedule at most; either it or the orders that it excludes."""
+    drawn = set(features)
+    schedules = [name for name in SCHEDULES if name in drawn]
+    if schedules:
+        drawn -= set(schedules)
+        if not drawn & _UNSCHEDULED or rng.random() < 0.5:
+            drawn -= _UNSCHEDULED
+            drawn.add(schedules[int(rng.integers(len(schedules)))])
+    for name, needed in _NEEDS.items():
+        if name in drawn:
+            drawn.add(needed)
+    return frozenset(drawn)
 
 
 def tape_of(
@@ -282,7 +423,9 @@ def _rules(rng: np.random.Generator, cash: float, period: int, features: frozens
     costs = "costs" in features
     return Rules(
         cash=cash,
-        leverage=float(rng.choice([1.0, 2.0, 3.0, 5.0, 10.0], p=[0.15, 0.15, 0.2, 0.2, 0.3])),
+        leverage=10.0
+        if "margin_tiers" in features
+        else float(rng.choice([1.0, 2.0, 3.0, 5.0, 10.0], p=[0.15, 0.15, 0.2, 0.2, 0.3])),
         # Never as much as maintenance: what is left after a liquidation would be the noise of two equal sums.
         liquidation_fee=float(rng.choice([0.0, 0.003, 0.02])),
         maker=float(rng.choice([0.0002, -0.0001])) if costs else 0.0,
@@ -299,35 +442,208 @@ def _rules(rng: np.random.Generator, cash: float, period: int, features: frozens
         drawdown=float(rng.choice([0.05, 0.3])) if "drawdown" in features else np.inf,
         losses=int(rng.integers(1, 4)) if "cooldown" in features else 0,
         cool_down=int(rng.choice([period // 2, 2 * period, 10 * period])),
+        **_order_rules(rng, cash, period, features),
     )
 
 
+def _order_rules(rng: np.random.Generator, cash: float, period: int, features: frozenset[str]) -> dict[str, Any]:
+    """What is not off of the rules that market orders on their own do not need."""
+    rules: dict[str, Any] = {"isolated": "isolated" in features, "post_only": "post_only" in features}
+    rules["follow"] = "follow" in features
+    if "participation" in features:
+        rules["participation"] = float(rng.choice([0.05, 0.3, 1.0]))
+    if "hourly" in features:
+        rules["hourly"] = float(rng.choice([0.05, 0.3, 1.0]))
+    if features & {"limits", "stop_limits", "oco"}:
+        rules["touch"] = float(rng.choice([0.0, 0.1, 1.0]))
+    if "min_interval" in features:
+        rules["min_interval"] = int(rng.choice([period // 2, 2 * period, 5 * period]))
+    if "max_open" in features:
+        rules["max_open"] = int(rng.choice([1, 1, 2, 3]))
+    for name, schedule in zip(SCHEDULES, (Schedule.SLICES, Schedule.POV, Schedule.ICEBERG), strict=True):
+        if name in features:
+            rules["schedule"] = int(schedule)
+            rules["share"] = float(rng.choice([0.1, 0.3, 0.5]))
+    if "fee_tiers" in features:
+        rules["monthly"] = cash * float(rng.choice([0.0, 1.0, 10.0]))
+    if "ratchet" in features:
+        rules["ratchet_after"] = float(rng.choice([0.25, 0.5, 1.0]))
+        rules["ratchet_keep"] = float(rng.choice([0.0, 0.5, 0.9]))
+    return rules
+
+
 def _intents(
-    rng: np.random.Generator, tape: Tape, rules: Rules, level: np.ndarray, vol: float, features: frozenset[str]
-) -> np.ndarray:
-    """Targets that differ from the last one, as the lowering of a policy emits them."""
+    rng: np.random.Generator,
+    tape: Tape,
+    rules: Rules,
+    level: np.ndarray,
+    vol: float,
+    period: int,
+    features: frozenset[str],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Targets that differ from the last one, as the lowering of a policy emits them, and their slices."""
     share = float(rng.choice([0.6, 0.95])) if "eager" in features else float(rng.choice([0.08, 0.25]))
     scale = rules.cash if rules.size == Size.NOTIONAL else 1.0
     common = np.array([0.0, 0.0, 0.3, -0.3, 0.5, 1.0, -1.0])
     rows, last = [], np.zeros(len(level))
+    slices: list[tuple[int, float]] = []
+
+    def draw_size() -> float:
+        size = float(rng.choice(common)) if rng.random() < 0.7 else float(rng.normal())
+        size *= float(rng.uniform(0.5, 2.0)) * rules.leverage if "leverage" in features else 1.0
+        return size * scale
+
     for t in np.flatnonzero(tape.decision):
         for a in range(len(level)):
             if rng.random() >= share:
                 continue
-            size = float(rng.choice(common)) if rng.random() < 0.7 else float(rng.normal())
-            size *= float(rng.uniform(0.5, 2.0)) * rules.leverage if "leverage" in features else 1.0
-            size *= scale
+            size = draw_size()
             if size == last[a]:
                 continue
             last[a] = size
             brackets = [np.nan, np.nan, np.nan]
+            price = tape.close[t, a] if np.isfinite(tape.close[t, a]) else level[a]
             if "brackets" in features:
-                price = tape.close[t, a] if np.isfinite(tape.close[t, a]) else level[a]
                 reach = price * vol * rng.uniform(0.2, 4.0, 3)
                 reach = np.where(rng.random(3) < 0.03, price * 1.5, reach)
                 brackets = list(np.where(rng.random(3) < 0.6, reach, np.nan))
-            rows.append((t, a, size, *brackets, *MARKET_ORDER))
-    return np.array(rows, INTENT)
+            order = list(MARKET_ORDER)
+            kinds = [name for name in ("limits", "triggers", "stop_limits") if name in features]
+            if kinds and rng.random() < 0.8:
+                order[0:2] = _leg_prices(rng, tape, t, a, price, vol, str(rng.choice(kinds)))
+            if "oco" in features and rng.random() < 0.7:
+                legs = ("limits", "triggers", "stop_limits")
+                order[0:2] = _leg_prices(rng, tape, t, a, price, vol, str(rng.choice(legs)))
+                other = draw_size() if rng.random() < 0.7 else size
+                order[2:5] = (other, *_leg_prices(rng, tape, t, a, price, vol, str(rng.choice(legs))))
+            if "expire" in features and rng.random() < 0.7:
+                last_row = min(t + int(rng.integers(1, 6)), len(tape.open_ts) - 1)
+                anywhere = int(tape.close_ts[t]) + int(rng.uniform(0.0, 4.0) * period)
+                order[5] = anywhere if rng.random() < 0.5 else int(tape.open_ts[last_row])
+            if "slices" in features and rng.random() < 0.9:
+                order[6:8] = _slices(rng, int(tape.close_ts[t]), period, slices)
+            rows.append((t, a, size, *brackets, *order))
+    return np.array(rows, INTENT), np.array(slices, SLICE)
+
+
+def _leg_prices(
+    rng: np.random.Generator, tape: Tape, t: int, a: int, price: float, vol: float, kind: str
+) -> tuple[float, float]:
+    """Limit and trigger of a leg, near the market; some exactly where a bar to come turns."""
+
+    def near(centre: float, reach: float) -> float:
+        if rng.random() < 0.3:
+            row = min(t + int(rng.integers(1, 4)), len(tape.open_ts) - 1)
+            turn = (tape.low if rng.random() < 0.5 else tape.high)[row, a]
+            if np.isfinite(turn):
+                return float(turn)
+        return float(centre * np.exp(rng.normal(0.0, reach)))
+
+    if kind == "limits":
+        return near(price, vol), np.nan
+    trigger = near(price, vol)
+    return (near(trigger, vol / 2), trigger) if kind == "stop_limits" else (np.nan, trigger)
+
+
+def _slices(rng: np.random.Generator, begin: int, period: int, slices: list[tuple[int, float]]) -> tuple[int, int]:
+    """Append the slices of one intent, on the clock or anywhere; some shares do not grow."""
+    first, count = len(slices), int(rng.integers(1, 7))
+    step = period if rng.random() < 0.5 else int(rng.integers(period // 3, 2 * period))
+    begin += 0 if rng.random() < 0.6 else int(rng.integers(0, 2 * period))
+    parts = rng.random(count) * (rng.random(count) < 0.8)
+    parts[0] += 0.1
+    shares = np.cumsum(parts) / parts.sum()
+    shares[-1] = 1.0
+    slices.extend((begin + k * step, float(min(share, 1.0))) for k, share in enumerate(shares))
+    return first, len(slices)
+
+
+def _activity(
+    rng: np.random.Generator, tape: Tape, rules: Rules, some: np.ndarray, vol: float, features: frozenset[str]
+) -> Activity:
+    """Volumes of a fraction to a few times what the cash buys (`some`), trailing distances, depth and volatility."""
+    shape, activity = tape.open.shape, quiet_activity(tape)
+    trades = np.isfinite(tape.open)
+    traded = np.where(trades, some * 10.0 ** rng.uniform(-2.5, 0.5, shape), 0.0)
+    traded[trades & (rng.random(shape) < 0.05)] = 0.0
+    if "unknown" in features:
+        traded[rng.random(shape) < 0.1] = np.nan
+    if rules.participation < np.inf or rules.schedule == Schedule.POV or rules.touch > 0:
+        activity = activity._replace(traded=traded)
+    if rules.hourly < np.inf:
+        hours, hourly = tape.open_ts // HOUR, traded.copy()
+        for t in range(1, shape[0]):
+            if hours[t] == hours[t - 1]:
+                hourly[t] += hourly[t - 1]
+        activity = activity._replace(hourly=hourly)
+    if rules.follow:
+        distance = np.where(trades, tape.close * vol * rng.uniform(0.3, 3.0, shape), np.nan)
+        distance[rng.random(shape) < 0.3] = np.nan
+        activity = activity._replace(follow=distance)
+    if "bounds" in features:
+        depth, volatility = some * 10.0 ** rng.uniform(-1.0, 1.0, shape), rng.uniform(0.1, 1.0, shape)
+        depth[rng.random(shape) < 0.1] = np.nan
+        volatility[rng.random(shape) < 0.1] = np.nan
+        activity = activity._replace(depth=depth, volatility=volatility)
+    return activity
+
+
+def _history(rng: np.random.Generator, tape: Tape, vol: float) -> dict[str, np.ndarray]:
+    """Returns of days before the tape and on it, and correlations; random, as nothing computes them from prices."""
+    assets = tape.open.shape[1]
+    ended = tape.close_ts // DAY - tape.close_ts[0] // DAY + int(rng.choice([0, 29, 45, 60]))
+    known = int(ended[-1])
+    days = rng.normal(0.0, vol, (max(1, known), assets))
+    days[rng.random(days.shape) < 0.05] = np.nan
+    correlations = rng.uniform(-1.0, 1.0, (known + 1, assets, assets))
+    correlations = (correlations + correlations.transpose(0, 2, 1)) / 2
+    correlations[rng.random(known + 1) < 0.1] = np.nan
+    return {"ended": ended, "days": days, "correlations": np.ascontiguousarray(correlations)}
+
+
+def _tiers_and_bounds(
+    rng: np.random.Generator,
+    assets: int,
+    cash: float,
+    level: np.ndarray,
+    inverse: bool,
+    vol: float,
+    features: frozenset[str],
+) -> dict[str, np.ndarray]:
+    drawn: dict[str, np.ndarray] = {}
+    if "margin_tiers" in features:
+        tiers = np.zeros((assets, 3), TIER)
+        for a in range(assets):
+            caps = cash * np.sort(rng.uniform(0.2, 6.0, 2))
+            rates = np.sort(rng.choice([0.001, 0.01, 0.025, 0.05, 0.1, 0.2], 3, replace=False))
+            amounts = np.append(0.0, np.cumsum(caps * np.diff(rates)))  # no jump at a cap
+            tiers[a] = list(zip([*caps, np.inf], rates, amounts, strict=True))
+        drawn["tiers"] = tiers
+    if "fee_tiers" in features:
+        quote = cash * level.mean() if inverse else cash
+        volumes = [0.0, *(quote * np.sort(10.0 ** rng.uniform(-0.5, 1.5, 2)))]
+        takers = np.sort(rng.choice([0.0002, 0.0005, 0.001, 0.002, 0.01], 3, replace=False))[::-1]
+        makers = [0.0002, 0.0001, float(rng.choice([0.0, -0.0001]))]
+        drawn["fees"] = np.array(list(zip(volumes, makers, takers, strict=True)), FEE)
+    if "bounds" in features:
+        bounds = np.array([(np.inf, int(Act.CAP))] * len(Bound), LIMIT)
+        reach = 3.0 if "leverage" in features else 1.0
+        most = {
+            Bound.GROSS: reach * rng.uniform(0.3, 1.5),
+            Bound.NET: reach * rng.uniform(0.2, 1.0),
+            Bound.ASSET: reach * rng.uniform(0.2, 0.8),
+            Bound.CONCENTRATION: rng.uniform(0.05, 0.6),
+            Bound.CORRELATED: reach * rng.uniform(0.1, 0.7),
+            Bound.VAR: reach * vol * rng.uniform(0.2, 1.5),
+            Bound.CVAR: reach * vol * rng.uniform(0.3, 2.0),
+            Bound.LIQUIDITY: rng.uniform(0.1, 1.0),
+            Bound.STOPS: reach * rng.choice([vol, 0.5]) * rng.uniform(0.3, 2.0),
+            Bound.VOLATILITY: rng.uniform(0.2, 0.9),
+        }
+        for bound in rng.choice(len(Bound), int(rng.choice([1, 1, 2, 4])), replace=False):
+            bounds[bound] = (most[Bound(bound)], int(rng.choice(len(Act), p=[0.5, 0.3, 0.2])))
+        drawn["bounds"] = bounds
+    return drawn
 
 
 def _stamps(rng: np.random.Generator, tape: Tape, level: np.ndarray, features: frozenset[str]) -> np.ndarray:
@@ -352,7 +668,7 @@ Bar = tuple[float, float, float, float] | None
 
 def quiet_case(
     bars: Sequence[Bar] | Sequence[Sequence[Bar]],
-    intents: Iterable[tuple[float, ...]] = (),
+    intents: Iterable[tuple[float, ...] | Mapping[str, float]] = (),
     stamps: Iterable[tuple[float, int, float, float]] = (),
     *,
     marks: Sequence[Any] | None = None,
@@ -361,14 +677,18 @@ def quiet_case(
     volume: float = np.nan,
     gauss: float = 0.0,
     start: float = 0.0,
+    length: float = 1.0,
     spec: Mapping[str, float] | None = None,
+    activity: Mapping[str, Any] | None = None,
+    venue: Mapping[str, Any] | None = None,
     **rules: Any,
 ) -> Case:
     """A case of round numbers: hourly rows from a midnight, free of cost, of limits and of delay unless said.
 
     `bars` is (open, high, low, close) per row, or one such list per asset; None is missing.  `intents` are (row, asset,
-    size[, stop, take, trail]); `stamps` are (hours since that midnight, asset, rate, mark); `delay` (of all
-    rows or of each) and `start` are hours.
+    size[, stop, take, trail]) or fields of INTENT by name; `stamps` are (hours since that midnight, asset, rate, mark);
+    `delay` (of all rows or of each), `start` and the `length` of a row are hours.  `activity` and `venue` are fields
+    that are not quiet or plain; what is (T, A) of the first may be a scalar or one number per row.
     """
     columns: Any = [bars] if bars[0] is None or not isinstance(bars[0][0], tuple | type(None)) else bars
     shaped = _stack(columns)
@@ -381,10 +701,14 @@ def quiet_case(
         missing = np.isnan(shaped[0, t])
         marked[:, t, missing] = marked[3, t - 1, missing]
 
-    open_ts = MONDAY + (int(start) + np.arange(rows)) * HOUR
-    close_ts = open_ts + HOUR
+    open_ts = MONDAY + int(start) * HOUR + np.arange(rows) * int(length * HOUR)
+    close_ts = open_ts + int(length * HOUR)
     arrive = (close_ts + (np.broadcast_to(delay, rows) * HOUR).astype(np.int64))[:, None]
-    given = [(*intent, *[np.nan] * (6 - len(intent))) for intent in intents]
+    given = []
+    for intent in intents:
+        blank = dict(zip(INTENT.names or (), (0, 0, *[np.nan] * 4, *MARKET_ORDER), strict=True))
+        named = intent if isinstance(intent, Mapping) else dict(zip(INTENT.names or (), intent, strict=False))
+        given.append(tuple((blank | dict(named)).values()))
     settled = []
     for hours, asset, rate, mark in stamps:
         ts = MONDAY + int(hours * HOUR)
@@ -412,12 +736,22 @@ def quiet_case(
         losses=0,
         cool_down=0,
     )
+    quiet = quiet._replace(**rules)
+    tape = tape_of(open_ts, close_ts, shaped, marked, sigma, volume, arrive, gauss)
+    known = dict(activity or {})
+    for name in ("traded", "hourly", "follow", "depth", "volatility"):
+        if name in known:
+            per_row = np.asarray(known[name], np.float64)
+            per_row = per_row[:, None] if per_row.ndim == 1 else per_row
+            known[name] = np.array(np.broadcast_to(per_row, (rows, assets)))
     return Case(
-        tape=tape_of(open_ts, close_ts, shaped, marked, sigma, volume, arrive, gauss),
-        intents=np.array([(*one, *MARKET_ORDER) for one in given], INTENT),
+        tape=tape,
+        intents=np.array(given, INTENT),
         stamps=np.sort(np.array(settled, STAMP), order=("row", "asset", "ts")),
         assets=table,
-        rules=quiet._replace(**rules),
+        rules=quiet,
+        activity=quiet_activity(tape)._replace(**known),
+        venue=plain_venue(table, quiet)._replace(**dict(venue or {})),
     )
 
 

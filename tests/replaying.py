@@ -8,7 +8,19 @@ import numpy as np
 from tests.markets import Case
 from tests.naive.bars import replay as naive_replay
 from wfbt.engine.tape import terms_of
-from wfbt.kernels.abi import ACCOUNT, FILL, LANE, PAYMENT, TALLY, record_of
+from wfbt.kernels.abi import (
+    ACCOUNT,
+    EVENT,
+    FILL,
+    LANE,
+    LIQUIDATION,
+    ORDER_LOG,
+    PAYMENT,
+    TALLY,
+    Activity,
+    Venue,
+    record_of,
+)
 from wfbt.kernels.bars import replay
 
 
@@ -23,16 +35,30 @@ class Replayed:
     shortfall: np.ndarray
     fills: np.ndarray
     payments: np.ndarray
+    orders: np.ndarray
+    events: np.ndarray
+    liquidations: np.ndarray
     daily: np.ndarray
     tally: np.void
 
 
 def layout(case: Case) -> tuple[np.ndarray, int]:
-    """Rows that end a day, and the most orders in flight."""
+    """Rows that end a day, and the most orders of one asset in flight: without a pause those that are under way."""
     rows = len(case.tape.open_ts)
     day_rows = np.union1d(np.flatnonzero(case.tape.day_end), [rows - 1]).astype(np.int64)
     live = np.searchsorted(case.tape.close_ts, case.tape.arrive, side="right") - np.arange(rows)[:, None]
-    return day_rows, int(max(1, live.max()))
+    slots = int(max(1, live.max()))
+    if case.rules.min_interval > 0:
+        slots = int(min(case.rules.max_open, rows + 1))  # a decision a row can wait behind the pauses
+    return day_rows, slots
+
+
+def frozen(activity: Activity) -> Activity:
+    """Read-only, as the engine passes them: one specialisation of the kernel."""
+    arrays = [np.array(array, order="C") for array in activity]
+    for array in arrays:
+        array.flags.writeable = False
+    return Activity(*arrays)
 
 
 def kernel(case: Case, start: int = 0, stop: int | None = None, keep: bool = True, function=replay) -> Replayed:
@@ -45,7 +71,11 @@ def kernel(case: Case, start: int = 0, stop: int | None = None, keep: bool = Tru
     kept = max(2, stop - start) if keep else 1
     equity, cash, liquidation, shortfall = (np.zeros(kept) for _ in range(4))
     position = np.zeros((kept, assets))
-    fills = np.zeros(rows * assets * (slots + 5) + 64 if keep else 1, FILL)
+    room = rows * assets * (slots + 12) + 64
+    fills = np.zeros(room if keep else 1, FILL)
+    orders = np.zeros(rows * assets * 2 + 64 if keep else 1, ORDER_LOG)
+    events = np.zeros(rows * (assets + 1) + 64 if keep else 1, EVENT)
+    liquidations = np.zeros(rows * assets + 64 if keep else 1, LIQUIDATION)
     payments = np.zeros(max(1, len(case.stamps)) if keep else 1, PAYMENT)
     daily, tally = np.full((1, len(day_rows)), np.nan), np.zeros(1, TALLY)
     terms = terms_of(case.tape, case.assets, case.rules.horizon)
@@ -54,7 +84,8 @@ def kernel(case: Case, start: int = 0, stop: int | None = None, keep: bool = Tru
     with quiet:
         function(
             case.tape, terms, case.stamps, case.assets, day_rows, case.intents, lanes, record_of(case.rules), slots,
-            fills, payments, equity, cash, position, liquidation, shortfall, daily, tally, np.zeros(1, ACCOUNT),
+            frozen(case.activity), Venue(*(np.array(array) for array in case.venue)), fills, payments, orders, events,
+            liquidations, equity, cash, position, liquidation, shortfall, daily, tally, np.zeros(1, ACCOUNT),
         )  # fmt: skip
     n = stop - start if keep else 0
     written = tally[0]
@@ -66,6 +97,9 @@ def kernel(case: Case, start: int = 0, stop: int | None = None, keep: bool = Tru
         shortfall=shortfall[:n],
         fills=fills[: written["fills"] if keep else 0],
         payments=payments[: written["payments"] if keep else 0],
+        orders=orders[: written["orders"] if keep else 0],
+        events=events[: written["events"] if keep else 0],
+        liquidations=liquidations[: written["liquidations"] if keep else 0],
         daily=daily[0],
         tally=written,
     )
@@ -78,4 +112,7 @@ def naive(case: Case, start: int = 0, stop: int | None = None) -> dict:
         return [{name: record[name].item() for name in records.dtype.names} for record in records]
 
     rules = case.rules._asdict()
-    return naive_replay(case.tape, plain(case.intents), plain(case.stamps), plain(case.assets), rules, start, stop)
+    return naive_replay(
+        case.tape, plain(case.intents), plain(case.stamps), plain(case.assets), rules, start, stop, case.activity,
+        case.venue,
+    )  # fmt: skip

@@ -9,8 +9,9 @@ import pytest
 import wfbt
 from wfbt.config.values import Duration
 from wfbt.data.market import HOUR, Bars, Contract, Funding, Instrument, Market, Series
-from wfbt.engine.backtest import replay_ledger, rules_of
+from wfbt.engine.backtest import replay_ledger
 from wfbt.engine.intents import Lowering
+from wfbt.engine.setup import Setup, rules_of
 from wfbt.engine.tape import lay_out
 from wfbt.kernels.abi import Reason
 from wfbt.policy.base import NAMES, evaluate, load_rule
@@ -253,10 +254,10 @@ def seen(rule, market, params, way, latency=LATENCY):
     frames = market_frames(market)
     train = market.instruments[0].bars.close_ts[:TRAINED] if rule.fitted else None
     columns = evaluate(rule, frames, params, train)
-    deck = lay_out(market, SETTINGS["costs"], latency, SETTINGS["account"].maintenance, 4)
-    intents = Lowering(market, deck, way["sizing"], way["exits"]).lower(columns)
-    parts = (SETTINGS["account"], SETTINGS["costs"], latency, way["sizing"], way["exits"])
-    ledger = replay_ledger(deck, intents, rules_of(*parts, SETTINGS["limits"], deck.horizon))
+    setup = Setup(latency=latency, **SETTINGS, **way)
+    deck = lay_out(market, setup, 4)
+    intents = Lowering(market, deck, setup).lower(columns)
+    ledger = replay_ledger(deck, intents, rules_of(setup, deck.horizon))
     return Seen(frames=frames, columns=columns, deck=deck, intents=intents, ledger=ledger)
 
 
@@ -345,7 +346,7 @@ def test_an_order_filled_at_the_next_open_knows_nothing_of_the_next_bar_but_its_
 
 def test_the_market_has_all_that_could_leak():
     market = market_of(PAST)
-    deck = lay_out(market, SETTINGS["costs"], LATENCY, 0.005, 4)
+    deck = lay_out(market, Setup(latency=LATENCY, **SETTINGS), 4)
     delay = deck.tape.arrive - deck.tape.close_ts[:, None]
     assert len(deck.tape.open_ts) > len(deck.decisions)  # some rows are filled on execution bars
     assert (delay < HOUR).any()

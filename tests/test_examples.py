@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
 # Half a year is enough to see that everything runs; the sample's 1 m bars are its last sixty days.
 SHORT = ("data.start=2025-01-01", "folds.train=60d", "folds.embargo=24h")
-SHORTER = {"momentum": ()}
+SHORTER = {"momentum": (), "twap": ()}
 
 METRICS = {
     *("sharpe", "sortino", "calmar", "annual_return", "total_return", "max_drawdown", "volatility", "win_rate"),

@@ -26,6 +26,7 @@ ORDER = [
     "gate",
     "report",
     "results",
+    "setups",
     "assembly",
     "pipeline",
     "cli",

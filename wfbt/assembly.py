@@ -15,11 +15,11 @@ from wfbt.config import schema
 from wfbt.config.load import resolved
 from wfbt.data.load import load_market
 from wfbt.data.market import DAY, Market
-from wfbt.engine.account import Account, Exits, Limits, Sizing
-from wfbt.engine.backtest import replay_ledger, rules_of
-from wfbt.engine.costs import Costs, Impact
+from wfbt.engine.account import Account
+from wfbt.engine.backtest import replay_ledger
+from wfbt.engine.exposure import Exposure
 from wfbt.engine.intents import Lowering
-from wfbt.engine.latency import Delay, Latency
+from wfbt.engine.setup import Setup, rules_of
 from wfbt.engine.tape import Deck, lay_out
 from wfbt.errors import ConfigError
 from wfbt.kernels.abi import Rules
@@ -29,8 +29,9 @@ from wfbt.policy.ensemble import Ensemble
 from wfbt.policy.frames import market_frames
 from wfbt.policy.hybrid import Hybrid
 from wfbt.policy.search import Candidates, candidates
+from wfbt.setups import account_of, measured_delays, setup_of
 from wfbt.validation.folds import Fold, over_time
-from wfbt.validation.sleeves import PairLatency, Portfolio, Sleeve, pair_market
+from wfbt.validation.sleeves import PairLatency, Portfolio, Sleeve, pair_market, parts_of
 from wfbt.validation.walk_forward import Study, rows_of
 
 FILES = ("bars", "funding", "mark", "execution_bars")
@@ -48,8 +49,9 @@ def identity_of(config: schema.Strategy) -> dict[str, Any]:
         named["rule"] = named["rule"].rpartition(":")[2]
     for delay in tree["latency"].values():
         if isinstance(delay, dict) and delay.get("file"):
-            delay["file"] = _measured(config.locate(delay["file"]))
-    del tree["trials"]
+            delay["file"] = measured_delays(config.locate(delay["file"]))
+    # What the venue and the file of tiers say is spelled out where it applies.
+    del tree["trials"], tree["venue"], tree["account"]["tiers"]
     return tree
 
 
@@ -68,6 +70,10 @@ def seen_from(config: schema.Strategy, folder: Path) -> dict[str, Any]:
     for delay in tree["latency"].values():
         if isinstance(delay, dict) and delay.get("file"):
             delay["file"] = seen(delay["file"])
+    # What a file of tiers or of a venue says is spelled out where it applies.
+    tree["account"]["tiers"] = None
+    if tree["venue"] and tree["venue"].endswith((".yaml", ".yml")):
+        tree["venue"] = None
     for named in _rules_in(tree):
         place, colon, attr = named["rule"].rpartition(":")
         if colon and (place.endswith(".py") or "/" in place):
@@ -181,29 +187,6 @@ def _selection(given: schema.Selection, *, accept: bool) -> dict[str, Any]:
     return out
 
 
-def _delay(given: Any, base: schema.Strategy) -> Delay:
-    if isinstance(given, schema.Uniform):
-        return Delay(model="uniform", low=float(given.low), high=float(given.high))
-    if isinstance(given, schema.Lognormal):
-        return Delay(model="lognormal", median=float(given.median), sigma=given.sigma)
-    if isinstance(given, schema.Empirical):
-        samples = given.samples if given.samples is not None else _measured(base.locate(str(given.file)))
-        return Delay(model="empirical", samples=tuple(float(ns) for ns in samples))
-    return Delay(low=float(given.value), high=float(given.value))
-
-
-def _measured(path: str) -> list[float]:
-    """Delays in ms, one a line, as a user's own measurements come."""
-    try:
-        lines = Path(path).read_text(encoding="utf-8").split()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"latency file {path}: {error}") from error
-    try:
-        return [float(line) * 1e6 for line in lines]
-    except ValueError as error:
-        raise ConfigError(f"latency file {path}: one delay in ms a line is expected: {error}") from error
-
-
 def dropped_note(count: int) -> list[str]:
     """Say how many candidates the rule refused."""
     if not count:
@@ -227,48 +210,11 @@ def study_of(
     config: schema.Strategy, market: Market, policies: Mapping[str, Policy], jobs: int
 ) -> tuple[Study | Portfolio, list[Fold], int]:
     """The study or the sleeves, the folds, and how many candidates of the search the rules call invalid."""
-    costs = Costs(
-        maker_bps=config.costs.maker_bps,
-        taker_bps=config.costs.taker_bps,
-        half_spread_bps=config.costs.half_spread_bps,
-        impact=Impact(
-            temporary=config.costs.impact.temporary,
-            permanent=config.costs.impact.permanent,
-            horizon=int(config.costs.impact.horizon),
-        )
-        if config.costs.impact
-        else None,
-    )
-    latency = Latency(
-        order=_delay(config.latency.order, config),
-        feed=_delay(config.latency.feed, config),
-        response=_delay(config.latency.response, config),
-        adverse=config.latency.adverse,
-    )
-    account = _account(config)
-    limits = Limits(
-        max_daily_loss=config.limits.max_daily_loss,
-        max_drawdown=config.limits.max_drawdown,
-        losses=config.limits.cooldown.losses if config.limits.cooldown else None,
-        cool_down=config.limits.cooldown.bars * market.period if config.limits.cooldown else 0,
-        max_leverage=config.limits.max_leverage,
-    )
-    sizing = Sizing(
-        **{name: getattr(config.sizing, name) for name in type(config.sizing).model_fields if name != "scale"}
-    )
-    exits = Exits(
-        atr=config.exits.atr,
-        stop_atr=config.exits.stop_atr,
-        take_atr=config.exits.take_atr,
-        trail_atr=config.exits.trail_atr,
-        stop_pct=config.exits.stop_pct,
-        take_pct=config.exits.take_pct,
-        time=config.exits.time and int(config.exits.time),
-    )
-    deck = lay_out(market, costs, latency, account.maintenance, config.seed)
-    rules = rules_of(account, costs, latency, sizing, exits, limits, deck.horizon)
+    setup = setup_of(config, market.period)
+    deck = lay_out(market, setup, config.seed)
+    rules = rules_of(setup, deck.horizon)
     plan = _plan(config, deck)
-    lowering, frames = Lowering(market, deck, sizing, exits), market_frames(market)
+    lowering, frames = Lowering(market, deck, setup), market_frames(market)
     studies, dropped = {}, 0
     for name, (given, section) in _sections(config).items():
         found = candidates_of(given, policies[name], section)
@@ -289,8 +235,9 @@ def study_of(
     book, book_lowering = deck, lowering
     if not config.sleeves.netting:
         pairs = pair_market(market, {name: _symbols_of(config, name) for name in studies})
-        book = lay_out(pairs, costs, PairLatency.of(latency), account.maintenance, config.seed)
-        book_lowering = Lowering(pairs, book, sizing, exits)
+        shared = replace(setup, latency=PairLatency.of(setup.latency), account=_of_pairs(setup.account, pairs))
+        book = lay_out(pairs, shared, config.seed)
+        book_lowering = Lowering(pairs, book, shared)
     portfolio = Portfolio(
         members=tuple(
             Sleeve(name=name, study=study, weight=config.sleeves.members[name].weight)
@@ -312,14 +259,10 @@ def _symbols_of(config: schema.Strategy, sleeve: str) -> Sequence[str]:
     return own or tuple(config.data.symbols)
 
 
-def _account(config: schema.Strategy) -> Account:
-    return Account(
-        cash=config.account.cash,
-        leverage=config.account.leverage,
-        margin=config.account.margin,
-        maintenance=config.account.maintenance,
-        liquidation_fee_bps=config.account.liquidation_fee_bps,
-    )
+def _of_pairs(account: Account, pairs: Market) -> Account:
+    """The account with the margin tiers of each pair's symbol."""
+    tiers = {pair: account.tiers[symbol] for pair in pairs.symbols if (symbol := parts_of(pair)[0]) in account.tiers}
+    return replace(account, tiers=tiers)
 
 
 def _plan(config: schema.Strategy, deck: Deck) -> list[Fold]:
@@ -344,16 +287,17 @@ def buy_and_hold(study: Study | Portfolio, config: schema.Strategy, plan: Sequen
     Without funding, as a holder of the asset itself would: units of a perpetual held for years through rich funding end
     in liquidation, and a benchmark that dies flatters everything beside it.
     """
-    deck = replace(study.deck, stamps=study.deck.stamps[:0])
+    venue = study.deck.venue._replace(bounds=Exposure().bounds())
+    deck = replace(study.deck, stamps=study.deck.stamps[:0], venue=venue)
     first, last = rows_of(plan[0].test)[0], rows_of(plan[-1].test)[1]
     # An inverse account is in the coin: holding it is to hold no contract.
     weight = 0.0 if deck.contracts["inverse"][0] else 1.0 / len(deck.symbols)
     columns = {one.symbol: Columns(target=np.full(len(one.bars), weight)) for one in study.lowering.market.instruments}
-    plain = Lowering(study.lowering.market, deck, Sizing(), Exits())
+    plain = Lowering(study.lowering.market, deck, Setup())
     start = int(deck.decisions[first - 1]) + 1 if first else 0
     stop = int(deck.decisions[last - 1]) + 1
     intents = plain.say(columns).heard_from([start]).between(start, stop)
-    account = _account(config)
+    account = account_of(config)
     rules: Rules = study.rules._replace(
         leverage=float(account.leverage),
         size=0,
@@ -364,5 +308,12 @@ def buy_and_hold(study: Study | Portfolio, config: schema.Strategy, plan: Sequen
         daily_loss=np.inf,
         drawdown=np.inf,
         losses=0,
+        participation=np.inf,
+        hourly=np.inf,
+        min_interval=0,
+        schedule=0,
+        isolated=False,
+        ratchet_after=np.inf,
+        follow=False,
     )
     return replay_ledger(deck, intents, rules, first, last)

@@ -225,6 +225,9 @@ def _write_tables(folder: Path, walk: WalkForward, benchmark: Ledger, study: Stu
     write_frame(folder / "equity.parquet", equity_frame(walk, benchmark))
     write_frame(folder / "fills.parquet", walk.ledger.fills_frame())
     write_frame(folder / "trades.parquet", walk.ledger.trades())
+    write_frame(folder / "orders.parquet", walk.ledger.orders_frame())
+    write_frame(folder / "events.parquet", walk.ledger.events_frame())
+    write_frame(folder / "liquidations.parquet", walk.ledger.liquidations_frame())
     write_frame(folder / "candidates.parquet", candidates_frame(walk, study))
 
 

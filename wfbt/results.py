@@ -299,6 +299,8 @@ def _events(ledger: Ledger, most: float | None) -> dict[str, Any]:
     counts = Counter(Reason(int(code)).name.lower() for code in ledger.fills["reason"])
     return {
         "fills": {name: counts[name] for name in sorted(counts)},
+        "orders": _orders(ledger),
+        "limits": _acts(ledger),
         "liquidations": counts["liquidation"],
         "breakers": ledger.breakers,
         "stopped": iso(ledger.ts[beyond[0]]) if len(beyond) else None,
@@ -306,6 +308,24 @@ def _events(ledger: Ledger, most: float | None) -> dict[str, Any]:
         "halted": bool(ledger.halted),
         "shortfall": float(ledger.shortfall.sum()),
     }
+
+
+def _orders(ledger: Ledger) -> dict[str, Any]:
+    """How the policy's orders ended, and what the filled ones cost against arrival."""
+    frame = ledger.orders_frame()
+    outcomes = Counter(frame["outcome"])
+    return {
+        "sent": len(frame),
+        "outcomes": {name: outcomes[name] for name in sorted(outcomes)},
+        "unfilled": int((frame["filled"] == 0).sum()),
+        "shortfall": float(frame["shortfall"].sum()),
+    }
+
+
+def _acts(ledger: Ledger) -> dict[str, int]:
+    """How often each exposure limit acted."""
+    counts = Counter(ledger.events_frame()["limit"])
+    return {name: counts[name] for name in sorted(counts)}
 
 
 def _data(one: Instrument, market: Market) -> dict[str, Any]:

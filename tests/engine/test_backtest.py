@@ -288,7 +288,7 @@ def test_the_daily_breaker_flattens_until_midnight():
         (lambda: wfbt.Costs(taker_bps=-1), ConfigError, "taker_bps"),
         (lambda: wfbt.Costs(participation={"order": 0.05}), ConfigError, "participation"),
         (lambda: wfbt.Account(leverage=0), ConfigError, "leverage"),
-        (lambda: wfbt.Account(margin="isolated"), ConfigError, "isolated"),
+        (lambda: wfbt.Account(margin="portfolio"), ConfigError, "cross or isolated"),
         (lambda: wfbt.Sizing(method="kelly"), ConfigError, "kelly"),
         (lambda: wfbt.Sizing(method="fixed"), ConfigError, "notional"),
         (lambda: wfbt.Latency(adverse=2), ConfigError, "adverse"),
@@ -296,7 +296,7 @@ def test_the_daily_breaker_flattens_until_midnight():
         (lambda: wfbt.backtest(market(bars([100] * 5)), np.ones(4)), PolicyError, "4 targets for 5 bars"),
         (lambda: wfbt.backtest(market(bars([100] * 5)), [1, 1, np.inf, 1, 1]), PolicyError, "row 2"),
         (
-            lambda: wfbt.backtest(market(bars([100] * 2)), pd.DataFrame({"target": [1, 1], "limit": [99, 99]})),
+            lambda: wfbt.backtest(market(bars([100] * 2)), pd.DataFrame({"target": [1, 1], "limit": [99, -99]})),
             PolicyError,
             "limit",
         ),

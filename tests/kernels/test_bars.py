@@ -1,5 +1,6 @@
 """The bar kernel against its naive twin, its own source, and the identities of a ledger."""
 
+import dataclasses
 import os
 
 import numpy as np
@@ -157,7 +158,7 @@ def test_the_future_does_not_change_the_past():
             arrays[name] = table
         intents = case.intents.copy()
         intents["size"][intents["row"] >= cut] *= -0.5
-        other = markets.Case(case.tape._replace(**arrays), intents, case.stamps, case.assets, case.rules)
+        other = dataclasses.replace(case, tape=case.tape._replace(**arrays), intents=intents)
         before, after = kernel(case), kernel(other)
         for name in ("equity", "cash", "position"):
             assert getattr(before, name)[:cut].tobytes() == getattr(after, name)[:cut].tobytes()

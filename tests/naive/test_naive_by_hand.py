@@ -15,7 +15,8 @@ FLAT = (100.0, 100.0, 100.0, 100.0)
 
 
 def run(case: Case) -> dict[str, Any]:
-    return replay(case.tape, case.intents, case.stamps, case.assets, case.rules._asdict())
+    rules = case.rules._asdict()
+    return replay(case.tape, case.intents, case.stamps, case.assets, rules, activity=case.activity, venue=case.venue)
 
 
 def near(value: Any) -> Any:
@@ -31,6 +32,8 @@ def test_a_target_is_bought_at_the_next_open_with_spread_and_fee() -> None:
     result = run(case)
     assert result["fills"] == [
         {
+            "order": 0,
+            "parent": 0,
             "asset": 0,
             "liquidity": TAKER,
             "reason": TARGET,

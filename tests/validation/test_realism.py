@@ -7,9 +7,9 @@ import pytest
 
 import wfbt
 from wfbt.data.market import HOUR
-from wfbt.engine.account import Account, Exits, Limits, Sizing
-from wfbt.engine.backtest import rules_of
+from wfbt.engine.account import Account, Exits, Limits
 from wfbt.engine.intents import Lowering
+from wfbt.engine.setup import Setup, rules_of
 from wfbt.engine.tape import lay_out
 from wfbt.policy.base import Columns
 from wfbt.validation.realism import MEASURED, MULTIPLES, STEPS, Decided, break_even, ladder
@@ -49,11 +49,21 @@ def swings(data, length=12, size=1.0):
 
 def decided(data, targets, costs=COSTS, latency=LATENCY, exits=None, first=0, last=ROWS, **limits):
     exits = exits or Exits(stop_atr=3.0, take_atr=6.0)
-    deck = lay_out(data, costs, latency, ACCOUNT.maintenance, 5)
-    lowering = Lowering(data, deck, Sizing(), exits)
+    setup = Setup(account=ACCOUNT, costs=costs, latency=latency, exits=exits, limits=Limits(**limits))
+    deck = lay_out(data, setup, 5)
+    lowering = Lowering(data, deck, setup)
     said = lowering.say({symbol: Columns(target=np.asarray(target, float)) for symbol, target in targets.items()})
-    rules = rules_of(ACCOUNT, costs, latency, Sizing(), exits, Limits(**limits), deck.horizon)
+    rules = rules_of(setup, deck.horizon)
     return Decided(deck=deck, rules=rules, intents=said.within(first, last).intents(), first=first, last=last)
+
+
+def test_the_rung_before_the_last_fills_no_more_than_the_volume_gives():
+    data = market(symbols=("X",))
+    thin = replace(COSTS, participation=wfbt.Participation(order=0.01, hour=None))
+    before, capped, last = ladder(decided(data, swings(data), costs=thin))[-3:]
+    assert capped.step == "caps"
+    assert np.abs(before.ledger.fills["qty"]).max() > np.abs(capped.ledger.fills["qty"]).max()
+    np.testing.assert_array_equal(capped.ledger.equity, last.ledger.equity)
 
 
 def foreseeing(data, length=12):
@@ -74,6 +84,7 @@ def test_each_rung_is_the_account_of_a_world_laid_out_with_no_more_than_its_cost
         "latency": (free, one_step_less, LATENCY, ACCOUNT),
         "impact": (free, COSTS, LATENCY, ACCOUNT),
         "funding": (data, COSTS, LATENCY, ACCOUNT),
+        "caps": (data, COSTS, LATENCY, ACCOUNT),
         "as configured": (data, COSTS, LATENCY, ACCOUNT),
     }
     rungs = ladder(decided(data, swings(data)))
@@ -93,11 +104,12 @@ def test_each_rung_is_the_account_of_a_world_laid_out_with_no_more_than_its_cost
 
 
 def test_every_step_of_realism_moves_the_result_and_the_changes_add_up():
-    rungs = ladder(decided(market(), swings(market())))
+    thin = replace(COSTS, participation=wfbt.Participation(order=0.01, hour=None))
+    rungs = ladder(decided(market(), swings(market()), costs=thin))
     assert rungs[0].change is None
     moved = [rung.change["total_return"] for rung in rungs[1:]]
     assert all(moved[:-1])
-    assert moved[-1] == 0.0  # this version replays nothing beyond funding
+    assert moved[-1] == 0.0  # nothing is configured beyond the caps
     assert rungs[0].metrics["total_return"] + sum(moved) == pytest.approx(rungs[-1].metrics["total_return"], rel=1e-12)
 
 

@@ -147,7 +147,7 @@ class Costs(Section):
     taker_bps: Bps = 5.0
     half_spread_bps: Bps = 0.5
     impact: Impact | None = Impact()
-    participation: Participation | None = None
+    participation: Participation | None = Participation()
     fee_tiers: Annotated[tuple[FeeTier, ...], Listed, AfterValidator(rising_volumes)] = ()
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from math import inf, isfinite
 
+from wfbt.engine.exposure import Exposure
+from wfbt.engine.venue import Tier
 from wfbt.errors import ConfigError
 
 
@@ -24,9 +27,13 @@ class Account:
     leverage : float
         Most gross notional the venue allows, in multiples of equity.
     margin : str
-        "cross": all equity stands behind all positions.
+        "cross": all equity stands behind all positions.  "isolated": each has a wallet of its own.
     maintenance : float
         Equity below this share of gross notional is liquidated.
+    tiers : mapping of symbol to sequence of Tier
+        Instead of `maintenance`, by notional.
+    traded : float
+        Value traded in the 30 days before the start, for fee tiers.
     liquidation_fee_bps : float
         On the notional liquidated, from what is left.
     """
@@ -36,12 +43,16 @@ class Account:
     margin: str = "cross"
     maintenance: float = 0.005
     liquidation_fee_bps: float = 50.0
+    tiers: Mapping[str, Sequence[Tier]] = field(default_factory=dict)
+    traded: float = 0.0
 
     def __post_init__(self) -> None:
         _positive("account.cash", self.cash)
         _positive("account.leverage", self.leverage)
-        if self.margin != "cross":
-            raise ConfigError(f"account.margin: only cross is replayed by this version, was {self.margin!r}")
+        if self.margin not in ("cross", "isolated"):
+            raise ConfigError(f"account.margin must be cross or isolated, was {self.margin!r}")
+        if not 0 <= self.traded < inf:
+            raise ConfigError(f"account.traded must be >= 0, was {self.traded}")
         if not 0 <= self.maintenance < 1:
             raise ConfigError(f"account.maintenance must lie in 0..1, was {self.maintenance}")
         if not 0 <= self.liquidation_fee_bps < 10_000:
@@ -69,6 +80,10 @@ class Sizing:
         Rebalance when the held weight drifts further than this from the target's.
     price : str
         "decision": units are computed at the close of the decision. "fill": at the fill, after half spread and fee.
+    quiet_volatility : float or None
+        Annual volatility above which sizes shrink in proportion.
+    diversify : bool
+        Sizes × 1/√(1 + (n − 1)·ρ), ρ the mean trailing correlation with the n − 1 other symbols, at least 0.
     """
 
     method: str = "fraction"
@@ -78,16 +93,31 @@ class Sizing:
     max_position: float | None = None
     band: float | None = None
     price: str = "decision"
+    quiet_volatility: float | None = None
+    diversify: bool = False
 
     def __post_init__(self) -> None:
         if self.method not in ("fraction", "risk", "volatility", "fixed"):
             raise ConfigError(f"sizing.method: unknown {self.method!r}; use fraction, risk, volatility or fixed")
         if self.price not in ("decision", "fill"):
             raise ConfigError(f"sizing.price must be decision or fill, was {self.price!r}")
-        for name in ("risk", "goal", "notional", "max_position", "band"):
+        for name in ("risk", "goal", "notional", "max_position", "band", "quiet_volatility"):
             _positive(f"sizing.{name}", getattr(self, name))
         if self.method == "fixed" and self.notional is None:
             raise ConfigError("sizing.method fixed needs sizing.notional, the quote value of a target of 1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ratchet:
+    """Once the best price is `after` stop distances beyond the entry, the stop keeps the share `keep` of the way."""
+
+    after: float
+    keep: float
+
+    def __post_init__(self) -> None:
+        _positive("exits.ratchet.after", self.after)
+        if not 0 < self.keep < 1:
+            raise ConfigError(f"exits.ratchet.keep must lie between 0 and 1, was {self.keep}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +133,9 @@ class Exits:
         Fraction of the decision's close.  Where both kinds are given the nearer holds.
     time : int or None
         ns after the entry, then out at the next open.
+    ratchet : Ratchet or None
+    trail_follow : bool
+        The trailing distance follows the ATR from bar to bar instead of staying what it was at the entry.
     """
 
     atr: int = 14
@@ -112,10 +145,14 @@ class Exits:
     stop_pct: float | None = None
     take_pct: float | None = None
     time: int | None = None
+    ratchet: Ratchet | None = None
+    trail_follow: bool = False
 
     def __post_init__(self) -> None:
         for name in ("atr", "stop_atr", "take_atr", "trail_atr", "stop_pct", "take_pct", "time"):
             _positive(f"exits.{name}", getattr(self, name))
+        if self.trail_follow and self.trail_atr is None:
+            raise ConfigError("exits.trail_follow needs exits.trail_atr, the distance in ATRs that follows")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +170,8 @@ class Limits:
     cool_down : int
     max_leverage : float or None
         The trader's own cap on gross notional, in multiples of equity.
+    exposure : Exposure
+        What the portfolio may hold.
     """
 
     max_daily_loss: float | None = None
@@ -140,6 +179,7 @@ class Limits:
     losses: int | None = None
     cool_down: int = 0
     max_leverage: float | None = None
+    exposure: Exposure = field(default_factory=Exposure)
 
     def __post_init__(self) -> None:
         for name in ("max_daily_loss", "max_drawdown"):

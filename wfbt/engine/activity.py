@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
-from wfbt.data.market import DAY, HOUR
-from wfbt.kernels.abi import Activity
+from wfbt.data.market import DAY, HOUR, Instrument, Market
+from wfbt.engine.exposure import daily_marks_returns, trailing_correlations
+from wfbt.engine.setup import Setup
+from wfbt.features.indicators import atr
+from wfbt.kernels.abi import Activity, Tape
 
 F8 = npt.NDArray[np.float64]
 I8 = npt.NDArray[np.int64]
@@ -47,3 +52,61 @@ def days_ended(rows: int, day_rows: I8) -> I8:
 def annual_volatility(sigma: F8, horizon: int, days_a_year: float) -> F8:
     """(T, A) volatility a year from one over the impact horizon."""
     return np.asarray(sigma * np.sqrt(days_a_year * DAY / horizon))
+
+
+def needs_volume(setup: Setup) -> bool:
+    """Whether anything of `setup` asks what was traded in a row."""
+    schedule = setup.orders.schedule
+    return bool(setup.costs.participation or setup.orders.touch or (schedule and schedule.model == "pov"))
+
+
+def mend_volume(column: F8, one: Instrument, length: I8, horizon: int) -> list[str]:
+    """Put what is known instead of a volume that is not in units into `column` (T,), the symbol's rows, in place."""
+    here = ~np.isnan(column)
+    if one.adv is not None:
+        column[here] = one.adv * length[here] / horizon
+        return []
+    if one.volume == "units" and one.bars.volume.any():
+        return []
+    column[here] = np.nan
+    return [f"{one.symbol}: its volume is not in units and no adv is given, so fills are not cut to it"]
+
+
+def activity_of(
+    market: Market,
+    tape: Tape,
+    traded: F8,
+    day_rows: I8,
+    days_a_year: float,
+    setup: Setup,
+    horizon: int,
+    places: Sequence[I8],
+    decisions: I8,
+) -> Activity:
+    """What `setup` asks for, and one element for the rest.
+
+    `traded` is (T, A), units traded in each row, where `needs_volume`; `places` and `decisions` are those of the deck.
+    """
+    rows, exposure = len(tape.open_ts), setup.limits.exposure
+    out = NOTHING
+    if needs_volume(setup):
+        out = out._replace(traded=traded, hourly=hourly_volume(traded, tape.open_ts))
+    if setup.exits.trail_follow and setup.exits.trail_atr is not None:
+        follow = np.full(tape.open.shape, np.nan)
+        for a, one in enumerate(market.instruments):
+            bars = one.bars
+            follow[decisions[places[a]], a] = setup.exits.trail_atr * atr(
+                bars.high, bars.low, bars.close, setup.exits.atr
+            )
+        out = out._replace(follow=follow)
+    participation = setup.costs.participation
+    if exposure.liquidity is not None and participation is not None and participation.order is not None:
+        out = out._replace(depth=participation.order * tape.volume * (DAY / horizon))
+    if exposure.volatility is not None:
+        out = out._replace(volatility=annual_volatility(tape.sigma, horizon, days_a_year))
+    if exposure.var is not None or exposure.cvar is not None or exposure.correlated is not None:
+        days = daily_marks_returns(tape.mark_close, day_rows)
+        out = out._replace(ended=days_ended(rows, day_rows), days=days)
+        if exposure.correlated is not None:
+            out = out._replace(correlations=trailing_correlations(days, exposure.window))
+    return out

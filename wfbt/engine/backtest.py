@@ -10,43 +10,32 @@ import numpy.typing as npt
 import pandas as pd
 
 from wfbt.data.market import Market
-from wfbt.engine.account import Account, Exits, Limits, Sizing, off
-from wfbt.engine.costs import BPS, Costs
+from wfbt.engine.account import Account, Exits, Limits, Sizing
+from wfbt.engine.costs import Costs
 from wfbt.engine.intents import Lowering
 from wfbt.engine.latency import Latency
+from wfbt.engine.orders import Orders
+from wfbt.engine.setup import rules_of, setup_with
 from wfbt.engine.tape import Deck, lay_out
 from wfbt.errors import PolicyError
-from wfbt.kernels.abi import ACCOUNT, FILL, LANE, PAYMENT, TALLY, Rules, Size, Status, record_of
+from wfbt.kernels.abi import (
+    ACCOUNT,
+    EVENT,
+    FILL,
+    LANE,
+    LIQUIDATION,
+    ORDER_LOG,
+    PAYMENT,
+    TALLY,
+    Rules,
+    Status,
+    record_of,
+)
 from wfbt.ledger.ledger import Ledger
 from wfbt.policy.base import NAMES, Columns
 
 F8 = npt.NDArray[np.float64]
 MOST_FIRST_FILLS = 4_000_000
-
-
-def rules_of(
-    account: Account, costs: Costs, latency: Latency, sizing: Sizing, exits: Exits, limits: Limits, horizon: int
-) -> Rules:
-    """Everything the kernel needs besides the market, as fractions and ns."""
-    return Rules(
-        cash=float(account.cash),
-        leverage=float(min(account.leverage, off(limits.max_leverage))),
-        liquidation_fee=account.liquidation_fee_bps * BPS,
-        maker=costs.maker_bps * BPS,
-        taker=costs.taker_bps * BPS,
-        half_spread=costs.half_spread_bps * BPS,
-        horizon=float(horizon),
-        adverse=float(latency.adverse),
-        size=int(Size.NOTIONAL if sizing.method == "fixed" else Size.EQUITY),
-        at_fill=sizing.price == "fill",
-        max_position=off(sizing.max_position),
-        band=off(sizing.band),
-        time_exit=int(exits.time or 0),
-        daily_loss=off(limits.max_daily_loss),
-        drawdown=off(limits.max_drawdown),
-        losses=int(limits.losses or 0),
-        cool_down=int(limits.cool_down),
-    )
 
 
 def replay_ledger(deck: Deck, intents: npt.NDArray[np.void], rules: Rules, first: int = 0, last: int = 0) -> Ledger:
@@ -65,13 +54,17 @@ def replay_ledger(deck: Deck, intents: npt.NDArray[np.void], rules: Rules, first
     payments = np.zeros(max(1, len(deck.stamps)), PAYMENT)
     daily = np.full((1, len(deck.day_rows)), np.nan)
     account = np.zeros(1, ACCOUNT)
-    slots = assets * (deck.slots + 6)
+    slots = assets * (deck.slots + 10)  # fills that one row can make
     room = min(2 * len(intents) + 64, MOST_FIRST_FILLS) + slots
+    bounded = bool(np.isfinite(deck.venue.bounds["most"]).any())
     while True:
         fills, tally = np.zeros(room, FILL), np.zeros(1, TALLY)
+        orders, events = np.zeros(room, ORDER_LOG), np.zeros(room if bounded else assets + 1, EVENT)
+        liquidations = np.zeros(room, LIQUIDATION)
         replay(
             deck.tape, deck.terms, deck.stamps, deck.contracts, deck.day_rows, intents, lanes, record_of(rules),
-            deck.slots, fills, payments, equity, cash, position, liquidation, shortfall, daily, tally, account,
+            deck.slots, deck.activity, deck.venue, fills, payments, orders, events, liquidations, equity, cash,
+            position, liquidation, shortfall, daily, tally, account,
         )  # fmt: skip
         if tally["status"][0] != Status.FILLS_FULL:
             break
@@ -93,6 +86,9 @@ def replay_ledger(deck: Deck, intents: npt.NDArray[np.void], rules: Rules, first
         mark=deck.carried()[first:last],
         fills=fills[: tally["fills"][0]],
         payments=payments[: tally["payments"][0]],
+        orders=orders[: tally["orders"][0]],
+        events=events[: tally["events"][0]],
+        liquidations=liquidations[: tally["liquidations"][0]],
         liquidation=liquidation[:rows] if deck.plain else _per_bar(liquidation[:rows], chosen),
         shortfall=shortfall[:rows] if deck.plain else _per_bar(shortfall[:rows], chosen),
         multiplier=deck.contracts["multiplier"].copy(),
@@ -123,6 +119,7 @@ def backtest(
     sizing: Sizing | None = None,
     exits: Exits | None = None,
     limits: Limits | None = None,
+    orders: Orders | None = None,
     seed: int = 0,
 ) -> Ledger:
     """Replay targets decided at each bar's close; what is not passed is off, and costs are the defaults of `Costs`.
@@ -134,7 +131,8 @@ def backtest(
     targets : (T,) or (T, A) array, DataFrame, or dict of symbol → array or DataFrame
         Signed fraction of equity, decided at the close of each bar and filled no earlier than the next open; NaN leaves
         the position alone.  T is the union of all symbols' bars.  A frame of intents has the columns target and any of
-        stop, take and trail (distances in price).
+        stop, take and trail (distances in price), limit and trigger (prices), expire (bars), other, other_limit and
+        other_trigger (a second order of which only one fills).
     seed : int
         Of the latency draws.
 
@@ -142,11 +140,12 @@ def backtest(
     -------
     Ledger
     """
-    costs, latency, account = costs or Costs(), latency or Latency.none(), account or Account()
-    sizing, exits, limits = sizing or Sizing(), exits or Exits(), limits or Limits()
-    deck = lay_out(market, costs, latency, account.maintenance, seed)
-    intents = Lowering(market, deck, sizing, exits).lower(_as_columns(targets, deck))
-    return replay_ledger(deck, intents, rules_of(account, costs, latency, sizing, exits, limits, deck.horizon))
+    setup = setup_with(
+        costs=costs, latency=latency, account=account, sizing=sizing, exits=exits, limits=limits, orders=orders
+    )
+    deck = lay_out(market, setup, seed)
+    intents = Lowering(market, deck, setup).lower(_as_columns(targets, deck))
+    return replay_ledger(deck, intents, rules_of(setup, deck.horizon))
 
 
 def _as_columns(targets: Any, deck: Deck) -> dict[str, Columns]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from math import isfinite
 
+from wfbt.engine.orders import Participation
+from wfbt.engine.venue import FeeTier, fee_tiers
 from wfbt.errors import ConfigError
 
 BPS = 1e-4
@@ -55,15 +57,18 @@ class Costs:
         Half the quoted spread, on price, paid by whoever takes.
     impact : Impact or None
         None switches it off.
-    participation : None
-        Caps on the share of volume are not replayed; anything else is refused.
+    participation : Participation or None
+        Caps on the share of the traded volume; None switches them off.
+    fee_tiers : tuple of FeeTier
+        Instead of maker_bps and taker_bps, by the value traded in the last 30 whole UTC days.
     """
 
     maker_bps: float = 2.0
     taker_bps: float = 5.0
     half_spread_bps: float = 0.5
     impact: Impact | None = field(default_factory=Impact)
-    participation: None = None
+    participation: Participation | None = None
+    fee_tiers: tuple[FeeTier, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("taker_bps", "half_spread_bps"):
@@ -71,24 +76,32 @@ class Costs:
                 raise ConfigError(f"costs.{name} must be >= 0 and below 10000, was {getattr(self, name)}")
         if not -10_000 < self.maker_bps < 10_000:
             raise ConfigError(f"costs.maker_bps must lie within ±10000, was {self.maker_bps}")
-        if self.participation is not None:
-            raise ConfigError("costs.participation is not replayed by this version; leave it out")
+        if self.participation is not None and not isinstance(self.participation, Participation):
+            raise ConfigError(f"costs.participation must be a Participation or None, was {self.participation!r}")
+        fee_tiers(self.fee_tiers)
 
     @classmethod
     def none(cls) -> Costs:
-        """A venue that charges nothing."""
+        """A venue that charges nothing and gives any volume."""
         return cls(maker_bps=0.0, taker_bps=0.0, half_spread_bps=0.0, impact=None)
 
     def stressed(self, factor: float) -> Costs:
         """Every cost times `factor`; a rebate is divided by it, so that stress never pays."""
-        maker = self.maker_bps * factor if self.maker_bps > 0 else self.maker_bps / factor
+
+        def dearer(maker_bps: float) -> float:
+            return maker_bps * factor if maker_bps > 0 else maker_bps / factor
+
         impact = self.impact and replace(
             self.impact, temporary=self.impact.temporary * factor, permanent=self.impact.permanent * factor
         )
         return replace(
             self,
-            maker_bps=maker,
+            maker_bps=dearer(self.maker_bps),
             taker_bps=self.taker_bps * factor,
             half_spread_bps=self.half_spread_bps * factor,
             impact=impact,
+            fee_tiers=tuple(
+                replace(tier, maker_bps=dearer(tier.maker_bps), taker_bps=tier.taker_bps * factor)
+                for tier in self.fee_tiers
+            ),
         )

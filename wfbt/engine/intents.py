@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from wfbt.data.market import DAY, Market
-from wfbt.engine.account import Exits, Sizing
+from wfbt.data.market import Market
+from wfbt.engine.activity import annual_volatility, days_ended
+from wfbt.engine.exposure import daily_marks_returns, trailing_correlations
+from wfbt.engine.setup import Setup
 from wfbt.engine.tape import Deck
 from wfbt.errors import PolicyError
 from wfbt.features.indicators import atr
@@ -21,6 +24,12 @@ from wfbt.kernels.abi import INTENT
 from wfbt.policy.base import Columns
 
 F8 = npt.NDArray[np.float64]
+NEVER = np.iinfo(np.int64).max
+ABSENT: Mapping[str, float | int] = {
+    **dict.fromkeys(("limit", "trigger", "other_size", "other_limit", "other_trigger"), np.nan),
+    "expire": NEVER,
+}
+COLUMNS = ("row", "asset", "target", "size", "stop", "take", "trail", *ABSENT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -35,6 +44,11 @@ class Said:
         The bare number, which decides whether anything new is said.
     size, stop, take, trail : float64
         As in INTENT.
+    limit, trigger, other_size, other_limit, other_trigger : float64, or None where no row has one
+    expire : int64 or None
+        ns UTC; None: nothing lapses.
+    slices : int
+        Slices of every order; those of (row, asset) begin at (row·`assets` + asset)·slices.
     """
 
     row: npt.NDArray[np.int64]
@@ -44,10 +58,19 @@ class Said:
     stop: F8
     take: F8
     trail: F8
+    limit: F8 | None = None
+    trigger: F8 | None = None
+    other_size: F8 | None = None
+    other_limit: F8 | None = None
+    other_trigger: F8 | None = None
+    expire: npt.NDArray[np.int64] | None = None
+    slices: int = 0
+    assets: int = 1
 
     def at(self, chosen: Any) -> Said:
         """Some of it: a slice, a mask or indices."""
-        return Said(**{name: getattr(self, name)[chosen] for name in self.__slots__})
+        some = {name: column[chosen] for name in COLUMNS if (column := getattr(self, name)) is not None}
+        return replace(self, **some)
 
     def within(self, start: int, stop: int) -> Said:
         """What is said on execution rows [start, stop)."""
@@ -58,6 +81,12 @@ class Said:
         out = np.zeros(len(self.row), INTENT)
         for name in ("row", "asset", "size", "stop", "take", "trail"):
             out[name] = getattr(self, name)
+        for name, absent in ABSENT.items():
+            column = getattr(self, name)
+            out[name] = absent if column is None else column
+        if self.slices:
+            out["first_slice"] = (self.row * self.assets + self.asset) * self.slices
+            out["last_slice"] = out["first_slice"] + self.slices
         if len(out) and self.asset[0] == self.asset[-1]:
             return out
         return out[np.lexsort((out["asset"], out["row"]))]
@@ -92,7 +121,15 @@ class Said:
         """One after another."""
         if len(parts) == 1:
             return parts[0]
-        return Said(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in Said.__slots__})
+        whole: dict[str, Any] = {}
+        for name in COLUMNS:
+            if any(getattr(part, name) is not None for part in parts):
+                whole[name] = np.concatenate([part._column(name) for part in parts])
+        return replace(parts[0], **whole)
+
+    def _column(self, name: str) -> Any:
+        column = getattr(self, name)
+        return np.full(len(self.row), ABSENT[name]) if column is None else column
 
     @staticmethod
     def stitched(parts: Sequence[Said]) -> Said:
@@ -127,14 +164,18 @@ def _news(target: F8) -> npt.NDArray[np.int64]:
 
 
 class Lowering:
-    """Lowers a policy's columns under one sizing and one set of exits.
+    """Lowers a policy's columns under one setup.
 
     What depends on the market alone (average true ranges, volatility) is computed once and serves every candidate.
     """
 
-    def __init__(self, market: Market, deck: Deck, sizing: Sizing, exits: Exits) -> None:
-        self.market, self.deck, self.sizing, self.exits = market, deck, sizing, exits
+    def __init__(self, market: Market, deck: Deck, setup: Setup) -> None:
+        self.market, self.deck, self.setup = market, deck, setup
+        self.sizing, self.exits = setup.sizing, setup.exits
         self._distances = [self._own_exits(a) for a in range(len(deck.symbols))]
+        self._scales = [self._scale(a) for a in range(len(deck.symbols))]
+        schedule = setup.orders.schedule
+        self._slices = schedule.slices if schedule else 0
 
     def _own_exits(self, a: int) -> dict[str, F8 | None]:
         """Distances (T_a,) that the exits section gives each bar of a symbol; None where it names none."""
@@ -170,17 +211,14 @@ class Lowering:
         symbol, bars = self.deck.symbols[a], self.market.instruments[a].bars
         if len(wants) != len(bars):
             raise PolicyError(f"{symbol}: {len(wants)} targets for {len(bars)} bars")
-        for name in ("limit", "expire"):
-            column = getattr(wants, name)
-            if column is not None and not np.isnan(column).all():
-                raise PolicyError(
-                    f"{symbol}: the policy returned {name}; limit orders are not replayed by this version"
-                )
+        self._check_orders(symbol, wants)
         distances = {
             name: own if (own := getattr(wants, name)) is not None else self._distances[a][name]
             for name in ("stop", "take", "trail")
         }
+        scale = self._scales[a]
         weight = self._weight(a, wants.target, distances["stop"])
+        weight = weight if scale is None else weight * scale
         target, unsaid = wants.target, np.isnan(weight)
         chosen: Any = np.flatnonzero(~unsaid) if unsaid.any() else None
         if news_only:
@@ -192,13 +230,79 @@ class Lowering:
         def some(column: F8) -> F8:
             return column if chosen is None else column[chosen]
 
+        reach = {name: none if column is None else some(column) for name, column in distances.items()}
         return Said(
             row=place if self.deck.plain else self.deck.decisions[place],
             asset=np.broadcast_to(a, len(place)),
             target=some(target),
             size=some(weight),
-            **{name: none if column is None else some(column) for name, column in distances.items()},
+            stop=reach["stop"],
+            take=reach["take"],
+            trail=reach["trail"],
+            **self._order(a, wants, distances["stop"], some),
+            slices=self._slices,
+            assets=len(self.deck.symbols),
         )
+
+    def _order(self, a: int, wants: Columns, stop: F8 | None, some: Callable[[F8], F8]) -> dict[str, Any]:
+        """What makes an order more than a market order, for the rows that `some` keeps."""
+        given: dict[str, Any] = {
+            name: some(column)
+            for name in ("limit", "trigger", "other_limit", "other_trigger")
+            if (column := getattr(wants, name)) is not None and not np.isnan(column).all()
+        }
+        if wants.other is not None and not np.isnan(wants.other).all():
+            weight, scale = self._weight(a, wants.other, stop), self._scales[a]
+            given["other_size"] = some(weight if scale is None else weight * scale)
+        if wants.expire is not None and not np.isnan(wants.expire).all():
+            bars = self.market.instruments[a].bars
+            lapses = np.full(len(bars), NEVER)
+            known = ~np.isnan(wants.expire)
+            lapses[known] = bars.close_ts[known] + wants.expire[known].astype(np.int64) * bars.period
+            given["expire"] = some(lapses)
+        return given
+
+    def _check_orders(self, symbol: str, wants: Columns) -> None:
+        """PolicyError on orders that the schedule cannot work."""
+        schedule = self.setup.orders.schedule
+        for name in ("trigger", "other"):
+            column = getattr(wants, name)
+            if schedule is not None and column is not None and not np.isnan(column).all():
+                raise PolicyError(
+                    f"{symbol}: the policy returned {name}, and orders.schedule works orders in parts: an order that "
+                    "waits for a price or for another one cannot be scheduled; set orders.schedule to null"
+                )
+        for name in ("other_limit", "other_trigger"):
+            column = getattr(wants, name)
+            if column is not None and (wants.other is None or (~np.isnan(column) & np.isnan(wants.other)).any()):
+                raise PolicyError(f"{symbol}: the policy returned {name} without other, the target it belongs to")
+
+    def _scale(self, a: int) -> F8 | None:
+        """(T_a,) what sizes are multiplied by, in 0..1, known at each close; None: nothing scales them."""
+        sizing = self.sizing
+        scale: F8 | None = None
+        if sizing.quiet_volatility is not None:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                scale = np.minimum(sizing.quiet_volatility / self._annual(a), 1.0)
+            scale = np.where(np.isnan(scale), 1.0, scale)
+        if sizing.diversify and len(self.deck.symbols) > 1:
+            tape, exposure = self.deck.tape, self.setup.limits.exposure
+            known = trailing_correlations(daily_marks_returns(tape.mark_close, self.deck.day_rows), exposure.window)
+            others = np.delete(known[:, a, :], a, axis=1)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", RuntimeWarning)  # no other symbol is known yet
+                mean = np.nan_to_num(np.nanmean(others, axis=1), nan=0.0)
+            shrunk = 1.0 / np.sqrt(1.0 + others.shape[1] * np.maximum(mean, 0.0))
+            ended = days_ended(len(tape.open_ts), self.deck.day_rows)
+            rows = self.deck.decisions[self.deck.places[a]]
+            scale = shrunk[ended[rows]] * (1.0 if scale is None else scale)
+        return scale
+
+    def _annual(self, a: int) -> F8:
+        """(T_a,) annual volatility of a symbol, NaN where it is not known yet."""
+        bars, horizon = self.market.instruments[a].bars, self.deck.horizon
+        sigma, _ = trailing_sigma_volume(bars.close, bars.volume, bars.period, horizon)
+        return annual_volatility(sigma, horizon, 365.0 if self.deck.calendar.weekends else 252.0)
 
     def _weight(self, a: int, target: F8, stop: F8 | None) -> F8:
         """Size of each row's target: a share of equity, or quote for method fixed; NaN where it cannot be known yet."""
@@ -210,9 +314,7 @@ class Lowering:
             return target * sizing.notional
         close = self.market.instruments[a].bars.close
         if sizing.method == "volatility":
-            year = (365 if self.deck.calendar.weekends else 252) * DAY
-            bars, horizon = self.market.instruments[a].bars, self.deck.horizon
-            sigma = trailing_sigma_volume(bars.close, bars.volume, bars.period, horizon)[0] * np.sqrt(year / horizon)
+            sigma = self._annual(a)
             with np.errstate(divide="ignore", invalid="ignore"):
                 weight = target * sizing.goal / sigma
             return np.where(sigma > 0, weight, np.nan)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from wfbt.data.market import DAY, Bars
+from wfbt.data.market import DAY, MINUTE, Bars, Market
 from wfbt.engine.orders import Schedule
-from wfbt.kernels.abi import SLICE
+from wfbt.errors import ConfigError
+from wfbt.kernels.abi import SLICE, Tape
 
 F8 = npt.NDArray[np.float64]
 I8 = npt.NDArray[np.int64]
@@ -62,3 +63,27 @@ def _volume_to(times: I8, within: F8, period: int) -> F8:
     rows = np.arange(len(times))[:, None]
     below = within[rows, slot]
     return np.asarray(below + (within[rows, slot + 1] - below) * np.minimum(place - slot, 1.0))
+
+
+def slices_of(market: Market, tape: Tape, schedule: Schedule | None) -> npt.NDArray[np.void]:
+    """(T·A·n,) SLICE of an order decided on each row, by (row, asset); none without such a schedule.
+
+    ConfigError where slices are closer than the rows that would fill them: several would be one order at one price.
+    """
+    if schedule is None or schedule.model not in ("twap", "vwap"):
+        return np.zeros(0, SLICE)
+    apart, shortest = schedule.over // schedule.slices, int((tape.close_ts - tape.open_ts).min())
+    if apart < shortest:
+        raise ConfigError(
+            f"orders.schedule: {schedule.slices} slices over {schedule.over / MINUTE:g}m are {apart / MINUTE:g}m "
+            f"apart, but the bars that fill them last {shortest / MINUTE:g}m; take fewer slices or give execution_bars"
+        )
+    rows, assets = tape.open.shape
+    out = np.zeros((rows, assets, schedule.slices), SLICE)
+    for a, one in enumerate(market.instruments):
+        live = np.ascontiguousarray(tape.arrive[:, a])
+        if schedule.model == "twap":
+            out[:, a] = even_slices(live, schedule)
+        else:
+            out[:, a] = volume_slices(live, tape.close_ts, one.bars, schedule)
+    return out.reshape(-1)

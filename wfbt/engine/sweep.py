@@ -10,7 +10,18 @@ import numpy.typing as npt
 
 from wfbt.compute import in_order
 from wfbt.engine.tape import Deck
-from wfbt.kernels.abi import ACCOUNT, FILL, LANE, PAYMENT, TALLY, Rules, record_of
+from wfbt.kernels.abi import (
+    ACCOUNT,
+    EVENT,
+    FILL,
+    LANE,
+    LIQUIDATION,
+    ORDER_LOG,
+    PAYMENT,
+    TALLY,
+    Rules,
+    record_of,
+)
 
 F8 = npt.NDArray[np.float64]
 
@@ -60,7 +71,8 @@ def replay_lanes(
         replay(
             deck.tape, deck.terms, deck.stamps, deck.contracts, deck.day_rows,
             np.concatenate(intents[begin:end]), lanes,
-            record_of(rules), deck.slots, np.zeros(1, FILL), np.zeros(1, PAYMENT), equity, cash,
+            record_of(rules), deck.slots, deck.activity, deck.venue, np.zeros(1, FILL), np.zeros(1, PAYMENT),
+            np.zeros(1, ORDER_LOG), np.zeros(1, EVENT), np.zeros(1, LIQUIDATION), equity, cash,
             np.zeros((1, assets)), liquidation, shortfall, daily[begin:end], tallies[begin:end], np.zeros(1, ACCOUNT),
         )  # fmt: skip
 

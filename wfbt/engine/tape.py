@@ -13,12 +13,15 @@ import numpy.typing as npt
 import pandas as pd
 
 from wfbt.data.market import DAY, Instrument, Market
+from wfbt.engine.activity import activity_of, mend_volume, needs_volume
 from wfbt.engine.clock import Clock, clock_of
 from wfbt.engine.costs import HORIZON, Costs
-from wfbt.engine.latency import Latency
+from wfbt.engine.schedule import slices_of
+from wfbt.engine.setup import Setup
+from wfbt.engine.venue import fee_tiers, margin_tiers
 from wfbt.errors import DataError
 from wfbt.features.volatility import trailing_sigma_volume
-from wfbt.kernels.abi import ASSET, STAMP, TERMS, Tape
+from wfbt.kernels.abi import ASSET, STAMP, TERMS, Activity, Tape, Venue
 from wfbt.ledger.metrics import Calendar
 
 I8 = npt.NDArray[np.int64]
@@ -48,6 +51,10 @@ class Deck:
         Most orders of one symbol in flight at once.
     calendar : Calendar
         Which closes make a day of returns.
+    activity : Activity
+        What caps, following trails and exposure limits look up.
+    venue : Venue
+        Tiers, exposure limits, last rows and slices; those of an intent at (row·A + asset)·n.
     notes : tuple of str
         What had to be assumed; for the manifest.
     """
@@ -64,6 +71,8 @@ class Deck:
     slots: int
     calendar: Calendar
     horizon: int
+    activity: Activity
+    venue: Venue
     notes: tuple[str, ...]
 
     @property
@@ -81,12 +90,13 @@ class Deck:
         return len(self.decisions) == len(self.tape.open_ts)
 
 
-def lay_out(market: Market, costs: Costs, latency: Latency, maintenance: float, seed: int) -> Deck:
-    """Lay `market` out under these costs and delays.  The draws of `latency` are keyed by (seed, symbol, bar time).
+def lay_out(market: Market, setup: Setup, seed: int) -> Deck:
+    """Lay `market` out for `setup`.  The draws of its latency are keyed by (seed, symbol, bar time).
 
-    Arrays of the market that need no change are taken as they are, and what these costs and delays never ask for
-    (draws, volatility, volume) is not computed.
+    Arrays of the market that need no change are taken as they are, and what the setup never asks for (draws,
+    volatility, volume) is not computed.
     """
+    costs, latency, exposure = setup.costs, setup.latency, setup.limits.exposure
     instruments, clock = market.instruments, clock_of(market)
     open_ts, close_ts, decisions = clock.open_ts, clock.close_ts, clock.decisions
     rows, assets = len(open_ts), len(instruments)
@@ -115,10 +125,13 @@ def lay_out(market: Market, costs: Costs, latency: Latency, maintenance: float, 
         marks = {name: np.empty((rows, assets)) for name in PRICES}
     delays = None if latency.instant else [latency.delays(seed, one.symbol, close_ts) for one in instruments]
     late = [delays is not None and bool(delays[a].any()) for a in range(assets)]
-    measured = rows if costs.impact or any(late) else 0
+    judged = exposure.volatility is not None or exposure.liquidity is not None
+    measured = rows if costs.impact or any(late) or judged else 0
     sigma, volume = np.full((measured, assets), np.nan), np.full((measured, assets), np.nan)
     gauss = np.zeros((rows if any(late) else 0, assets))
     contracts = np.zeros(assets, ASSET)
+    traded = {"volume": np.full((rows, assets) if needs_volume(setup) else (1, 1), np.nan)}
+    final = np.full(assets, -1, np.int64)
     stamps, places = [], []
     horizon = costs.impact.horizon if costs.impact else HORIZON
     for a, one in enumerate(instruments):
@@ -129,17 +142,22 @@ def lay_out(market: Market, costs: Costs, latency: Latency, maintenance: float, 
         places.append(own)
         if not alone:
             _place_bars(columns, a, one, own, decisions, fine, open_ts)
+        if needs_volume(setup):
+            _place_bars(traded, a, one, own, decisions, fine, open_ts)
+            notes += mend_volume(traded["volume"][:, a], one, close_ts - open_ts, horizon)
+        if one.bars.open_ts[-1] < clock.coarse_open[-1]:
+            final[a] = decisions[own[-1]]
         if marks is not columns:
             notes += _place_marks(marks, columns, a, one, clock.coarse_open, decisions, fine)
         if late[a]:
             gauss[:, a] = latency.price_draws(seed, one.symbol, close_ts)
-        if costs.impact or late[a]:
+        if costs.impact or late[a] or judged:
             notes += _place_impact(sigma, volume, a, one, own if clock.plain else decisions[own], horizon, costs)
         stamps.append(_stamps(one, a, clock, marks["open"][:, a]))
         notes += _coverage(one, int(clock.coarse_open[-1]))
         c = contracts[a]
         c["multiplier"], c["inverse"] = one.contract.multiplier, float(one.contract.inverse)
-        c["tick"], c["lot"], c["maintenance"] = one.contract.tick, one.contract.lot, maintenance
+        c["tick"], c["lot"], c["maintenance"] = one.contract.tick, one.contract.lot, setup.account.maintenance
         if costs.impact:
             c["temporary"] = costs.impact.temporary if one.impact is None else one.impact
             c["permanent"] = costs.impact.permanent if one.impact is None else one.impact / 2
@@ -159,7 +177,18 @@ def lay_out(market: Market, costs: Costs, latency: Latency, maintenance: float, 
         arrive=_arrivals(close_ts, delays, assets),
         gauss=gauss,
     )
-    for array in tape:
+    calendar = clock.calendar(day_rows)
+    activity = activity_of(
+        market, tape, traded["volume"], day_rows, calendar.days_a_year, setup, horizon, places, decisions
+    )
+    venue = Venue(
+        tiers=margin_tiers(market.symbols, setup.account.tiers, setup.account.maintenance),
+        fees=fee_tiers(costs.fee_tiers),
+        bounds=exposure.bounds(),
+        final=final,
+        slices=slices_of(market, tape, setup.orders.schedule),
+    )
+    for array in (*tape, *activity, *venue):
         array.setflags(write=False)
     return Deck(
         symbols=market.symbols,
@@ -171,9 +200,11 @@ def lay_out(market: Market, costs: Costs, latency: Latency, maintenance: float, 
         day_rows=day_rows,
         decisions=decisions,
         places=tuple(places),
-        slots=_most_in_flight(clock, tape.arrive) if any(late) else 1,
-        calendar=clock.calendar(day_rows),
+        slots=_slots(clock, tape.arrive, any(late), setup),
+        calendar=calendar,
         horizon=horizon,
+        activity=activity,
+        venue=venue,
         notes=tuple(notes),
     )
 
@@ -202,7 +233,9 @@ def _coverage(one: Instrument, last_open: int) -> list[str]:
         )
     if bars.open_ts[-1] < last_open:
         ends = pd.Timestamp(int(bars.close_ts[-1]), tz="UTC")
-        notes.append(f"{one.symbol}: its bars end on {ends:%Y-%m-%d %H:%M}; what is held then stays at its last mark")
+        notes.append(
+            f"{one.symbol}: its bars end on {ends:%Y-%m-%d %H:%M}; what is held then is closed at its last price"
+        )
     if one.funding is None:
         notes.append(f"{one.symbol}: no funding file was given, so no funding is charged")
     elif len(one.funding):
@@ -214,6 +247,15 @@ def _coverage(one: Instrument, last_open: int) -> list[str]:
                 f"{one.symbol}: no funding is known, and none charged, on {missing / DAY:,.1f} days of its bars"
             )
     return notes
+
+
+def _slots(clock: Clock, arrive: I8, late: bool, setup: Setup) -> int:
+    """Most orders of a symbol that can be on their way at once."""
+    orders = setup.orders
+    if orders.min_interval and orders.max_open:
+        return orders.max_open  # an order that waits for its turn is on its way too
+    most = _most_in_flight(clock, arrive) if late else 1
+    return min(most, orders.max_open or most)
 
 
 def _most_in_flight(clock: Clock, arrive: I8) -> int:
@@ -241,14 +283,14 @@ def _place_bars(
     columns: dict[str, F8], a: int, one: Instrument, own: I8, decisions: I8, fine: npt.NDArray[np.bool_], open_ts: I8
 ) -> None:
     whole = ~fine[own]
-    for name in PRICES:
+    for name in columns:
         columns[name][decisions[own[whole]], a] = getattr(one.bars, name)[whole]
     if one.execution_bars is not None and fine.any():
         ts = one.execution_bars.open_ts
         row = np.minimum(np.searchsorted(open_ts, ts), len(open_ts) - 1)
         bar = np.searchsorted(decisions, row)
         mine = (open_ts[row] == ts) & fine[np.minimum(bar, len(fine) - 1)] & np.isin(bar, own)
-        for name in PRICES:
+        for name in columns:
             columns[name][row[mine], a] = getattr(one.execution_bars, name)[mine]
 
 

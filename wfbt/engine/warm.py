@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from wfbt.data.market import HOUR, Bars, Instrument, Market
-from wfbt.engine.account import Account, Exits, Limits, Sizing
-from wfbt.engine.backtest import backtest, replay_ledger, rules_of
-from wfbt.engine.costs import Costs
+from wfbt.engine.backtest import backtest, replay_ledger
 from wfbt.engine.intents import Lowering
 from wfbt.engine.latency import Latency
+from wfbt.engine.setup import Setup, rules_of
 from wfbt.engine.sweep import replay_lanes
 from wfbt.engine.tape import lay_out
 from wfbt.policy.base import Columns
@@ -29,11 +28,11 @@ def compile_kernels() -> None:
         volume=np.full(48, 1e6),
     )
     market = Market(instruments=(Instrument(bars=bars),), digest="")
-    costs, latency, account = Costs(), Latency.uniform(1.0, 2.0), Account()
-    deck = lay_out(market, costs, latency, account.maintenance, 0)
-    lowering = Lowering(market, deck, Sizing(), Exits())
+    setup = Setup(latency=Latency.uniform(1.0, 2.0))
+    deck = lay_out(market, setup, 0)
+    lowering = Lowering(market, deck, setup)
     heard = lowering.say({"X": Columns(target=np.sin(price))}).intents()
-    rules = rules_of(account, costs, latency, Sizing(), Exits(), Limits(), deck.horizon)
+    rules = rules_of(setup, deck.horizon)
     replay_lanes(deck, [heard], [(0, 48)], rules)
     replay_ledger(deck, heard, rules).trades()
     backtest(market, np.ones(48))

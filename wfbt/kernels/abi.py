@@ -379,20 +379,28 @@ STATE = np.dtype(
         ("extreme", np.float64),  # best price since the trail began
         ("trip", np.float64),  # running profit of the round trip
         ("wanted", np.float64),  # size of the last accepted target, NaN after an exit
-        ("level", np.float64),  # prices of the exits in force: stop or trail, and take
+        ("level", np.float64),  # prices of the exits in force: the stop's, and the take-profit's
         ("target", np.float64),
         ("anchor", np.float64),  # price from which this bar's path is judged
         ("held", np.float64),  # size of a target waiting for permission, NaN none
-        ("held_stop", np.float64),
-        ("held_take", np.float64),
-        ("held_trail", np.float64),
-        ("trailed", np.int64),  # the level is the trail's
+        ("risk", np.float64),  # stop distance at the last opening or reversal, NaN none
+        ("wallet", np.float64),  # isolated margin
+        ("margin", np.float64),  # rate of its highest margin tier
+        ("hour_filled", np.float64),  # units filled in clock hour `hour`
+        ("hour", np.int64),
+        ("left", np.int64),  # when its last order left
+        ("because", np.int64),  # Reason of `level`
         ("stamp", np.int64),  # next funding stamp of this row, -1 none
         ("deadline", np.int64),  # of the time exit
+        ("intent", np.int64),  # the held target's
         ("inside", np.int64),  # filled inside this bar
+        ("exited", np.int64),  # its take-profit has filled a part on this row
         ("flatten", np.int64),  # a breaker closes it at its next open
+        ("flattened", np.float64),  # units that the breaker's exit has filled so far
+        ("later", np.int64),  # its orders wait for this row's second round
+        ("refused", np.int64),  # the held target has been refused by an exposure limit
         ("flying", np.int64),  # orders decided and not live
-        ("working", np.int64),  # an order is live but the asset is missing
+        ("working", np.int64),  # an order is at work: live, and not handled or not complete
     ],
     align=True,
 )
@@ -405,13 +413,32 @@ ORDER = np.dtype(
         ("arrive", np.int64),
         ("slide", np.float64),
         ("impact", np.float64),
-        ("arrival", np.float64),  # close on which it was decided
+        ("arrival", np.float64),  # close on which it was decided; an exit's level
         ("goal", np.float64),  # position to move to
         ("size", np.float64),
         ("stop", np.float64),
         ("take", np.float64),
         ("trail", np.float64),
-        ("rebalance", np.int64),  # keeps brackets, extreme and deadline
+        ("reason", np.int64),  # a rebalance of the band keeps brackets, extreme and deadline
+        ("log", np.int64),  # its record in the order log, −1 none
+        ("plain", np.int64),  # completes when it is handled: what follows is not set
+        ("limit", np.float64),
+        ("trigger", np.float64),  # NaN none, or triggered
+        ("other_goal", np.float64),
+        ("other_size", np.float64),  # NaN: no other leg
+        ("other_limit", np.float64),
+        ("other_trigger", np.float64),
+        ("rests", np.int64),  # row from which its limit rests
+        ("other_rests", np.int64),
+        ("watched", np.int64),  # row from which its triggers are watched inside the bar; −1: not handled
+        ("expire", np.int64),
+        ("first_slice", np.int64),
+        ("last_slice", np.int64),
+        ("schedule", np.int64),
+        ("late", np.int64),  # left after its decision: `slide` is for one horizon
+        ("acted", np.int64),  # row on which it last filled, or could have but for room
+        ("start", np.float64),  # position when it was handled
+        ("filled", np.float64),  # units
     ],
     align=True,
 )
@@ -422,6 +449,9 @@ ACCOUNT = np.dtype(
         ("peak", np.float64),
         ("trough", np.float64),  # lowest equity since the peak
         ("day_equity", np.float64),
+        ("maker", np.float64),  # fees of today
+        ("taker", np.float64),
+        ("today", np.float64),  # value traded on this UTC day, in quote
         ("losses", np.int64),
         ("cool_until", np.int64),
         ("blocked_until", np.int64),

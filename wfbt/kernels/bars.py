@@ -9,32 +9,56 @@ from math import inf, isnan, nan
 import numpy as np
 
 from wfbt.kernels._jit import njit, prefetch
-from wfbt.kernels.abi import ORDER, STATE, Liquidity, Reason, Status
+from wfbt.kernels.abi import ORDER, STATE, Act, Liquidity, Outcome, Reason, Schedule, Status
 from wfbt.kernels.account import (
     NEVER,
-    affordable,
-    bare,
-    close_gapped,
-    copy_order,
     end_drawdown,
-    end_trip,
-    forget,
     goal_after_costs,
-    grows,
     is_due,
-    leave_at,
-    liquidate,
-    liquidation_mark,
-    mark_span,
     notional_of,
     pay_funding,
-    reached,
-    set_levels,
     settle,
     trade,
     value,
 )
 from wfbt.kernels.costs import delayed_price, step_to
+from wfbt.kernels.exits import (
+    bare,
+    cancel_work,
+    end_order,
+    gapped,
+    leave_at,
+    ratchets,
+    reached,
+    set_levels,
+    stopped,
+)
+from wfbt.kernels.exposure import PASS, judge, watch
+from wfbt.kernels.fees import DAYS, begin_fees, end_day
+from wfbt.kernels.margin import (
+    affordable,
+    backing,
+    free_margin,
+    lay_spans,
+    liquidate,
+    liquidation_mark,
+    liquidation_point,
+    mark_span,
+)
+from wfbt.kernels.orders import (
+    at_open,
+    cancel_all,
+    describe,
+    farthest,
+    forget,
+    grows,
+    inside_bar,
+    room_of,
+    set_brackets,
+    side_of,
+    supersede,
+    write_order,
+)
 
 # Where nothing happens, little of a row is read: what the next intents but AHEAD will need is asked of the memory in
 # advance, unless it is NEAR enough (in cells) to be there, or the whole market fits in the cache.
@@ -58,9 +82,43 @@ def first_row_after(stamps, row):
 
 
 @njit
+def flatten_all(state, flight, work, orders, keep, ts):
+    """Drop every order and target and close every position at its next open."""
+    for a in range(len(state)):
+        cancel_all(state[a], flight, work, a, orders, keep, ts)
+        if state[a]["position"] != 0.0:
+            state[a]["flatten"] = 1
+            state[a]["flattened"] = 0.0
+
+
+@njit
+def while_cooling(goal, position):
+    """The goal that may be sent, whether it was on the other side, and whether anything may be sent."""
+    if goal * position < 0.0:
+        return 0.0, True, True
+    return goal, False, abs(goal) <= abs(position)
+
+
+@njit
+def drift_of(sigma, gauss, row, asset):
+    """Diffusion over one horizon that belongs to a decision; 0 where nothing is known."""
+    if len(sigma) <= row or len(gauss) <= row or isnan(sigma[row, asset]):
+        return 0.0
+    return sigma[row, asset] * gauss[row, asset]
+
+
+@njit
+def days_until(close_ts, row):
+    """UTC days that end between a row and the next; a midnight close belongs to the day before it."""
+    if row + 1 >= len(close_ts):
+        return 1
+    return (close_ts[row + 1] - 1) // DAY - (close_ts[row] - 1) // DAY
+
+
+@njit
 def replay(
-    tape, terms, stamps, contracts, day_rows, intents, lanes, given, slots, fills, payments, equity, cash, position,
-    liquidation, shortfall, daily, tallies, accounts,
+    tape, terms, stamps, contracts, day_rows, intents, lanes, given, slots, activity, venue, fills, payments, orders,
+    events, liquidations, equity, cash, position, liquidation, shortfall, daily, tallies, accounts,
 ):  # fmt: skip
     """Replay every lane and fill the outputs in place.
 
@@ -77,16 +135,20 @@ def replay(
     given : (1,) RULES
     slots : int
         Most orders of one asset that can be in flight at once.
+    activity : Activity
+    venue : Venue
     fills : (N,) FILL, out
         The ledger is kept when `equity` has more than one row, and there is one lane then.  Otherwise all outputs but
         `daily` and `tallies` have one row and are scratch.
     payments : (K or 1,) PAYMENT, out
+    orders : (O,) ORDER_LOG; events : (E,) EVENT; liquidations : (Q,) LIQUIDATION, out
+        Written when the ledger is kept.
     equity, cash, liquidation, shortfall : (R,) float64, out; position : (R, A) float64, out
         At the closes of the lane's rows.  Zeroed by the caller: what stays 0 is not touched.
     daily : (L, D) float64, out
         Equity at the end of each UTC day of the lane and at its last row; other elements are not touched.
     tallies : (L,) TALLY, out, zeroed by the caller
-        `status` FILLS_FULL: `fills` was too short, and the outputs are worthless.
+        `status` FILLS_FULL: `fills`, `orders`, `events` or `liquidations` was too short, and the outputs are worthless.
     accounts : (1,) ACCOUNT, out
         The account of the last lane.  The caller owns it: a record keeps no array of the kernel's own alive.
     """
@@ -109,7 +171,29 @@ def replay(
     banded = rules["band"] < inf
     turns = 2 if assets > 1 else 1
     far = len(open) > CACHED
-    most_fills = assets * (slots + 6)  # that one row can make
+    most_fills = assets * (slots + 10)  # that one row can make
+    # What is on at all: the arrays that nothing asks for have one element.
+    traded, hourly, follow = activity.traded.ravel(), activity.hourly.ravel(), activity.follow.ravel()
+    tiers, fees, bounds, final, slices = venue.tiers, venue.fees, venue.bounds, venue.final, venue.slices
+    by_hour = rules["hourly"] < inf
+    by_volume = rules["participation"] < inf or rules["touch"] > 0.0 or rules["schedule"] == Schedule.POV
+    capped = rules["participation"] < inf or by_hour
+    paced = rules["min_interval"] > 0
+    intricate = capped or paced or rules["schedule"] != Schedule.WHOLE
+    isolated = rules["isolated"] != 0
+    ratcheted = rules["ratchet_after"] < inf
+    follows = rules["follow"] != 0
+    tiered_fees = len(fees) > 0
+    bounded, watched = False, False
+    for bound in range(len(bounds)):
+        bounded |= bounds[bound]["most"] < inf
+        watched |= bounds[bound]["most"] < inf and bounds[bound]["act"] == Act.FLATTEN
+    delists = False
+    for a in range(assets):
+        delists |= final[a] >= 0
+    ring = np.zeros(DAYS)
+    spans = np.zeros((assets, 2))
+    room, shares, shares_of_hour = inf, nan, nan
 
     for lane in range(len(lanes)):
         start, stop, k, last = lanes[lane]["start"], lanes[lane]["stop"], lanes[lane]["first"], lanes[lane]["last"]
@@ -122,11 +206,19 @@ def replay(
         account["cool_until"] = -NEVER
         account["blocked_until"] = -NEVER
         account["orders"] = 0
+        begin_fees(account, ring, fees, rules)
         for a in range(assets):
             s = state[a]
             s["position"] = 0.0
+            s["wallet"] = 0.0
+            s["margin"] = tiers[a, tiers.shape[1] - 1]["rate"]
+            s["hour"] = -1
+            s["hour_filled"] = 0.0
+            s["left"] = -NEVER // 2
             s["flatten"] = 0
+            s["later"] = 0
             s["inside"] = 0
+            s["exited"] = 0
             bare(s)
             forget(s)
         n, p = 0, 0
@@ -143,7 +235,12 @@ def replay(
         while t < stop:
             begin, now, row = open_ts[t], close_ts[t], t * assets
             fallen_short, fee_of_venue = 0.0, 0.0
-            if keep and n + most_fills > len(fills):
+            if keep and (
+                n + most_fills > len(fills)
+                or tally["orders"] + assets > len(orders)
+                or (bounded and tally["events"] + assets >= len(events))
+                or tally["liquidations"] + assets > len(liquidations)
+            ):
                 tally["status"] = Status.FILLS_FULL
                 break
 
@@ -163,6 +260,7 @@ def replay(
 
                 # 1. Orders and funding, asset by asset; what reduces a position comes first and frees margin.
                 deferred = False
+                waiting = False
                 for turn in range(turns):
                     if turn == 1 and not deferred:
                         break
@@ -173,69 +271,102 @@ def replay(
                         trades = not isnan(opening)
                         if assets > 1:
                             # The newest order that is live by the close, or the order at work, tells what is wanted.
-                            goal = work[a]["goal"] if s["working"] != 0 else 0.0
+                            goal = farthest(work[a]) if s["working"] != 0 else 0.0
                             for i in range(s["flying"]):
                                 if flight[a, i]["arrive"] < now:
-                                    goal = flight[a, i]["goal"]
-                            later = trades and grows(s["position"], goal)
-                            deferred |= later
-                            if later != (turn == 1):
+                                    goal = farthest(flight[a, i])
+                            if turn == 0:
+                                s["later"] = 1 if trades and grows(s["position"], goal) else 0
+                                deferred |= s["later"] != 0
+                            if s["later"] != turn:
                                 continue
                         s["inside"] = 0
+                        s["exited"] = 0
                         s["anchor"] = opening
+                        if by_volume:
+                            shares = traded[x]
+                        if by_hour:
+                            shares_of_hour = hourly[x]
+                        tried = False
                         settles = stamped and s["stamp"] >= 0
                         while settles and s["stamp"] < len(stamps) and is_due(stamps[s["stamp"]], t, a, begin):
                             p = settle(account, tally, s, c, stamps[s["stamp"]], payments[p], p, step, t)
                         if s["position"] == 0.0:
                             s["flatten"] = 0
-                        elif trades and (s["flatten"] != 0 or begin >= s["deadline"]):
-                            broken, wanted, waiting = s["flatten"] != 0, s["wanted"], s["working"]
-                            reason = Reason.BREAKER if broken else Reason.TIME
-                            leave_at(
-                                account, tally, s, c, fills[n], keep, opening, False, reason, term[y]["impact"],
-                                t, begin, now, a, rules,
+                        elif trades and (
+                            s["flatten"] != 0
+                            or (begin >= s["deadline"] and (s["working"] == 0 or work[a]["log"] >= 0))
+                        ):  # fmt: skip
+                            if capped:
+                                room = room_of(s, rules, shares, shares_of_hour, begin)
+                            reason = Reason.BREAKER if s["flatten"] != 0 else Reason.TIME
+                            n += step * leave_at(
+                                account, tally, s, c, work[a], orders[max(work[a]["log"], 0)], fills[n], keep, opening,
+                                False, reason, term[y]["impact"], room, t, begin, now, a, rules,
                             )  # fmt: skip
-                            n += step
-                            s["flatten"] = 0
-                            if broken:
-                                # What was decided since the breaker stands.
-                                s["wanted"] = wanted
-                                s["working"] = waiting
-                        while s["flying"] > 0 or s["working"] != 0:
+                            if s["position"] == 0.0:
+                                s["flatten"] = 0
+                            tried = reason == Reason.TIME  # what it leaves at work goes on at the next open
+                        if s["working"] != 0 and work[a]["plain"] == 0 and work[a]["expire"] <= begin:
+                            s["working"] = 0
+                            if keep:
+                                end_order(orders[work[a]["log"]], Outcome.EXPIRED, begin)
+                        while s["flying"] > 0 or (s["working"] != 0 and not tried):
                             # The order at work goes first, then those in flight, the earliest arrival first.
                             order, at = work[a], begin
-                            if not trades or s["working"] == 0:
-                                chosen = -1
+                            chosen = -1
+                            if not trades or s["working"] == 0 or tried:
                                 for i in range(s["flying"]):
                                     due = flight[a, i]["arrive"]
                                     if due < now and (chosen < 0 or due < flight[a, chosen]["arrive"]):
                                         chosen = i
                                 if chosen < 0:
                                     break
+                                at = max(flight[a, chosen]["arrive"], begin)
+                            delay = at - begin
+                            if delay > 0 and trades and s["inside"] == 0 and s["position"] != 0.0:
+                                # An exit that the open gapped through is done before an order arrives inside the bar.
+                                passed, take = gapped(s, c["tick"], opening, False)
+                                if passed:
+                                    if capped:
+                                        room = room_of(s, rules, shares, shares_of_hour, begin)
+                                    n += step * leave_at(
+                                        account, tally, s, c, work[a], orders[max(work[a]["log"], 0)], fills[n], keep,
+                                        opening, take, Reason.TAKE if take else s["because"], term[y]["impact"], room,
+                                        t, begin, now, a, rules,
+                                    )  # fmt: skip
+                            if chosen >= 0:
                                 # What was decided before it is superseded, even if it should arrive later.
+                                if keep and (chosen > 0 or s["working"] != 0):
+                                    supersede(s, flight, work, a, chosen, orders, at)
                                 s["flying"] -= chosen + 1
-                                if s["flying"] == 0 and trades:
+                                if s["flying"] == 0 and trades and flight[a, chosen]["plain"] != 0:
                                     order = flight[a, chosen]
                                 else:
-                                    copy_order(order, flight[a, chosen])
+                                    work[a] = flight[a, chosen]
                                     for i in range(s["flying"]):
-                                        copy_order(flight[a, i], flight[a, chosen + 1 + i])
+                                        flight[a, i] = flight[a, chosen + 1 + i]
                                 if not trades:
                                     s["working"] = 1
+                                    if work[a]["plain"] == 0 and work[a]["expire"] <= at:
+                                        s["working"] = 0
+                                        if keep:
+                                            end_order(orders[work[a]["log"]], Outcome.EXPIRED, at)
                                     continue
-                                at = max(order["arrive"], begin)
                             s["working"] = 0
-                            delay = at - begin
-                            if delay > 0 and s["inside"] == 0 and s["position"] != 0.0:
-                                # An exit that the open gapped through is done before an order arrives inside the bar.
-                                if close_gapped(
-                                    account, tally, s, c, fills[n], keep, opening, False, term[y]["impact"],
-                                    t, begin, now, a, rules,
-                                ):  # fmt: skip
-                                    n += step
+                            tried = True
                             while settles and s["stamp"] < len(stamps) and is_due(stamps[s["stamp"]], t, a, at):
                                 p = settle(account, tally, s, c, stamps[s["stamp"]], payments[p], p, step, t)
-                            if order["rebalance"] != 0 and s["position"] == 0.0:
+                            if order["plain"] == 0:
+                                n += step * at_open(
+                                    account, tally, state, contracts, a, order, orders[max(order["log"], 0)], fills[n],
+                                    keep, slices, mark_open, row, opening, high[x], low[x], shares, shares_of_hour,
+                                    term[y]["impact"], t, begin, at, now, rules,
+                                )  # fmt: skip
+                                continue
+                            if order["reason"] == Reason.BAND and s["position"] == 0.0:
+                                if keep:
+                                    end_order(orders[order["log"]], Outcome.CANCELLED, at)
                                 continue  # closed while the rebalance flew
 
                             goal = order["goal"]
@@ -245,42 +376,44 @@ def replay(
                                     v = value(mark_open[np.uint64(row + b)], contracts[b]["inverse"])
                                     elsewhere += contracts[b]["multiplier"] * state[b]["position"] * v
                                     gross += contracts[b]["multiplier"] * abs(state[b]["position"] * v)
-                            reference = opening
+                            reference, fee_rate = opening, account["taker"]
                             if rules["at_fill"]:
-                                goal = goal_after_costs(elsewhere, s, c, order["size"], reference, rules)
+                                goal = goal_after_costs(elsewhere, s, c, order["size"], reference, fee_rate, rules)
                             if delay > 0 and order["slide"] != 0.0:
-                                towards = step_to(goal, s["position"], 0.0)
                                 # Without a branch: which way a target goes cannot be predicted.
-                                side = 1.0 * (towards > 0.0) - 1.0 * (towards < 0.0)
+                                side = side_of(goal, s["position"])
                                 reference = delayed_price(
                                     opening, high[x], low[x], order["slide"], rules["adverse"], side
                                 )  # fmt: skip
                                 if rules["at_fill"]:
-                                    goal = goal_after_costs(elsewhere, s, c, order["size"], reference, rules)
-                            own = c["multiplier"] * s["position"] * value(reference, c["inverse"])
+                                    goal = goal_after_costs(elsewhere, s, c, order["size"], reference, fee_rate, rules)
+                            if isolated:
+                                funds = free_margin(account, state, contracts)
+                            else:
+                                funds = elsewhere + c["multiplier"] * s["position"] * value(reference, c["inverse"])
+                            delta = step_to(goal, s["position"], c["lot"])
                             qty, slip = affordable(
-                                s, c, goal, reference, order["impact"], elsewhere + own, gross, rules
-                            )
-                            if qty == 0.0:
-                                continue
-                            reason = Reason.BAND if order["rebalance"] != 0 else Reason.TARGET
-                            opened, price = trade(
-                                account, tally, s, c, fills[n], keep, qty, reference, slip, rules["half_spread"],
-                                rules["taker"], t, at, now, order["number"], order["arrival"], a, Liquidity.TAKER,
-                                reason, rules,
+                                s, c, delta, reference, rules["half_spread"], order["impact"], fee_rate, funds, gross,
+                                rules,
                             )  # fmt: skip
-                            if delay > 0:
-                                s["inside"] = 1
-                                s["anchor"] = reference
-                            if order["rebalance"] == 0:
-                                s["stop"] = order["stop"]
-                                s["take"] = order["take"]
-                                s["trail"] = order["trail"]
-                                s["extreme"] = price
-                                if opened:
-                                    s["deadline"] = at + rules["time_exit"] if rules["time_exit"] > 0 else NEVER
-                            set_levels(s, c["tick"])
-                            n += step
+                            price = 0.0
+                            if qty != 0.0:
+                                opened, price = trade(
+                                    account, tally, s, c, fills[n], keep, qty, reference, slip, rules["half_spread"],
+                                    fee_rate, c["tick"], nan, t, at, now, order["number"], order["number"],
+                                    order["arrival"], a, Liquidity.TAKER, order["reason"], rules,
+                                )  # fmt: skip
+                                n += step
+                                if delay > 0:
+                                    s["inside"] = 1
+                                    s["anchor"] = reference
+                                set_brackets(s, order, c, price, opened, at, rules)
+                            if keep:
+                                log = orders[order["log"]]
+                                log["filled"] = qty
+                                log["value"] = abs(qty) * price
+                                end_order(log, Outcome.FILLED if qty == delta else Outcome.CUT, at)
+                        waiting |= s["working"] != 0
                         while settles and s["stamp"] < len(stamps) and is_due(stamps[s["stamp"]], t, a, NEVER):
                             p = settle(account, tally, s, c, stamps[s["stamp"]], payments[p], p, step, t)
 
@@ -292,92 +425,131 @@ def replay(
                         continue
                     x, y = np.uint64(row + a), np.uint64(row + a - assets)
                     if not isnan(open[x]):
-                        if close_gapped(
-                            account, tally, s, c, fills[n], keep, s["anchor"], s["inside"] != 0,
-                            term[y]["impact"], t, begin if s["inside"] == 0 else now - 1, now, a, rules,
-                        ):  # fmt: skip
-                            n += step
-                            continue
+                        passed, take = gapped(s, c["tick"], s["anchor"], s["inside"] != 0)
+                        if passed:
+                            if capped:
+                                room = room_of(
+                                    s, rules, traded[x] if by_volume else nan, hourly[x] if by_hour else nan, begin
+                                )  # fmt: skip
+                            n += step * leave_at(
+                                account, tally, s, c, work[a], orders[max(work[a]["log"], 0)], fills[n], keep,
+                                s["anchor"], take, Reason.TAKE if take else s["because"], term[y]["impact"], room, t,
+                                begin if s["inside"] == 0 else now - 1, now, a, rules,
+                            )  # fmt: skip
+                            if s["position"] == 0.0:
+                                continue
                     exposed = True
 
+                # 2b. Orders at work that the bar's path triggers, or whose limit opens or grows a position.
+                if waiting:
+                    for a in range(assets):
+                        x = np.uint64(row + a)
+                        if state[a]["working"] != 0 and not isnan(open[x]):
+                            n += step * inside_bar(
+                                account, tally, state, contracts, a, work[a], orders[max(work[a]["log"], 0)], fills[n],
+                                keep, slices, mark_open, row, open[x], high[x], low[x],
+                                traded[x] if by_volume else nan, hourly[x] if by_hour else nan, True, t, begin, now,
+                                rules,
+                            )  # fmt: skip
+                            exposed |= state[a]["position"] != 0.0
+
                 # 3. Liquidation, every mark moving in a straight line to its adverse extreme.
-                if exposed:
+                if exposed and isolated:
+                    lay_spans(spans, state, contracts, mark_open, mark_high, mark_low, row)
+                    for a in range(assets):
+                        s, c = state[a], contracts[a]
+                        if s["position"] == 0.0:
+                            continue
+                        backed = backing(account, s, c, rules)
+                        theta = liquidation_point(backed, a, a + 1, state, contracts, spans, tiers)
+                        if theta < 0.0:
+                            continue
+                        cancel_all(s, flight, work, a, orders, keep, now - 1)
+                        n, fee, short = liquidate(
+                            account, tally, state, contracts, spans, theta, backed, a, a + 1, fills, n, liquidations,
+                            keep, t, begin, now, rules,
+                        )  # fmt: skip
+                        account["cash"] += short
+                        fee_of_venue += fee
+                        fallen_short += short
+                elif exposed:
                     worth_1, need_1 = account["cash"], 0.0
                     for a in range(assets):
                         s, c = state[a], contracts[a]
                         if s["position"] != 0.0:
                             x = np.uint64(row + a)
-                            _, final = mark_span(s, mark_open[x], mark_high[x], mark_low[x])
-                            at_worst = c["multiplier"] * s["position"] * value(final, c["inverse"])
+                            _, last_mark = mark_span(s, mark_open[x], mark_high[x], mark_low[x])
+                            at_worst = c["multiplier"] * s["position"] * value(last_mark, c["inverse"])
                             worth_1 += at_worst
-                            need_1 += c["maintenance"] * abs(at_worst)
-                    if worth_1 <= need_1:
-                        worth_0, need_0 = account["cash"], 0.0
-                        for a in range(assets):
-                            s, c = state[a], contracts[a]
-                            if s["position"] != 0.0:
-                                x = np.uint64(row + a)
-                                first, _ = mark_span(s, mark_open[x], mark_high[x], mark_low[x])
-                                at_first = c["multiplier"] * s["position"] * value(first, c["inverse"])
-                                worth_0 += at_first
-                                need_0 += c["maintenance"] * abs(at_first)
-                        spare, short = worth_0 - need_0, worth_1 - need_1
-                        theta = spare / (spare - short) if spare > 0.0 else 0.0
-                        for a in range(assets):
-                            s, c = state[a], contracts[a]
-                            forget(s)
-                            if s["position"] == 0.0:
-                                continue
-                            x = np.uint64(row + a)
-                            first, final = mark_span(s, mark_open[x], mark_high[x], mark_low[x])
-                            v0, v1 = value(first, c["inverse"]), value(final, c["inverse"])
-                            liquidate(
-                                account, tally, s, c, fills[n], v0 + theta * (v1 - v0), t,
-                                begin if theta == 0.0 and s["inside"] == 0 else now - 1, account["orders"], a,
+                            need_1 += s["margin"] * abs(at_worst)
+                    if worth_1 <= need_1 * (1.0 + 1e-12):
+                        # No tier asks for more than the highest rate; now exactly.
+                        lay_spans(spans, state, contracts, mark_open, mark_high, mark_low, row)
+                        theta = liquidation_point(account["cash"], 0, assets, state, contracts, spans, tiers)
+                        if theta >= 0.0:
+                            for a in range(assets):
+                                cancel_all(state[a], flight, work, a, orders, keep, now - 1)
+                            n, fee_of_venue, fallen_short = liquidate(
+                                account, tally, state, contracts, spans, theta, account["cash"], 0, assets, fills, n,
+                                liquidations, keep, t, begin, now, rules,
                             )  # fmt: skip
-                            account["orders"] += 1
-                            n += step
-                        # The fee comes once all is closed, from what is left.
-                        for a in range(assets):
-                            s, c = state[a], contracts[a]
-                            if s["position"] == 0.0:
-                                continue
-                            x = np.uint64(row + a)
-                            first, final = mark_span(s, mark_open[x], mark_high[x], mark_low[x])
-                            v0, v1 = value(first, c["inverse"]), value(final, c["inverse"])
-                            closed = c["multiplier"] * abs(s["position"] * (v0 + theta * (v1 - v0)))
-                            fee = min(rules["liquidation_fee"] * closed, max(account["cash"], 0.0))
-                            account["cash"] -= fee
-                            fee_of_venue += fee
-                            end_trip(account, tally, s["trip"] - fee, closed, now, rules)
-                            s["position"] = 0.0
-                            bare(s)
-                        if account["cash"] < 0.0:
-                            fallen_short = -account["cash"]
-                            account["cash"] = 0.0
+                            if fallen_short > 0.0:
+                                account["cash"] = 0.0
 
-                # 4, 5, 6. Stop, take and trail inside the bar.
+                # 4, 5, 6. Stop, take, orders that reduce, delisting and trail, inside the bar.
                 for a in range(assets):
                     s, c = state[a], contracts[a]
                     x, y = np.uint64(row + a), np.uint64(row + a - assets)
-                    if s["position"] == 0.0 or isnan(open[x]):
-                        continue
-                    long, level = s["position"] > 0.0, s["level"]
-                    reason, maker = Reason.TRAIL if s["trailed"] != 0 else Reason.STOP, False
-                    hit = min(low[x], s["anchor"]) <= level if long else max(high[x], s["anchor"]) >= level
-                    if not hit and s["inside"] == 0:
-                        level, maker, reason = s["target"], True, Reason.TAKE
-                        hit = reached(high[x] if long else low[x], level, c["tick"], long)
-                    if hit:
-                        leave_at(
-                            account, tally, s, c, fills[n], keep, level, maker, reason, term[y]["impact"],
-                            t, now - 1, now, a, rules,
-                        )  # fmt: skip
-                        n += step
-                    elif s["inside"] == 0:
-                        s["extreme"] = max(s["extreme"], high[x]) if long else min(s["extreme"], low[x])
-                        if not isnan(s["trail"]):
-                            set_levels(s, c["tick"])
+                    if s["position"] != 0.0 and not isnan(open[x]):
+                        if capped:
+                            room = room_of(
+                                s, rules, traded[x] if by_volume else nan, hourly[x] if by_hour else nan, begin
+                            )  # fmt: skip
+                        hit, take = s["exited"] == 0 and stopped(s, low[x], high[x]), False
+                        if not hit and s["inside"] == 0 and s["exited"] == 0:
+                            long = s["position"] > 0.0
+                            take = reached(high[x] if long else low[x], s["target"], c["tick"], long)
+                        if hit or take:
+                            n += step * leave_at(
+                                account, tally, s, c, work[a], orders[max(work[a]["log"], 0)], fills[n], keep,
+                                s["target"] if take else s["level"], take, Reason.TAKE if take else s["because"],
+                                term[y]["impact"], room, t, now - 1, now, a, rules,
+                            )  # fmt: skip
+                        if waiting and not hit and s["working"] != 0 and s["position"] != 0.0 and s["inside"] == 0:
+                            before = s["position"]
+                            n += step * inside_bar(
+                                account, tally, state, contracts, a, work[a], orders[max(work[a]["log"], 0)], fills[n],
+                                keep, slices, mark_open, row, open[x], high[x], low[x],
+                                traded[x] if by_volume else nan, hourly[x] if by_hour else nan, False, t, begin, now,
+                                rules,
+                            )  # fmt: skip
+                            if before * s["position"] < 0.0 and stopped(s, low[x], high[x]):
+                                if capped:
+                                    room = room_of(
+                                        s, rules, traded[x] if by_volume else nan, hourly[x] if by_hour else nan, begin
+                                    )  # fmt: skip
+                                n += step * leave_at(
+                                    account, tally, s, c, work[a], orders[max(work[a]["log"], 0)], fills[n], keep,
+                                    s["level"], False, s["because"], term[y]["impact"], room, t, now - 1, now, a,
+                                    rules,
+                                )  # fmt: skip
+                    if delists and final[a] == t:
+                        if s["position"] != 0.0:
+                            n += step * leave_at(
+                                account, tally, s, c, work[a], orders[max(work[a]["log"], 0)], fills[n], keep,
+                                close[x], False, Reason.DELISTED, term[y]["impact"], inf, t, now - 1, now, a, rules,
+                            )  # fmt: skip
+                        cancel_all(s, flight, work, a, orders, keep, now - 1)
+                    if s["position"] != 0.0:
+                        trailing = not isnan(s["trail"])
+                        if trailing and follows and decision[t] and not isnan(follow[x]):
+                            s["trail"] = follow[x]
+                            set_levels(s, c["tick"], rules)
+                        if s["inside"] == 0 and not isnan(open[x]):
+                            long = s["position"] > 0.0
+                            s["extreme"] = max(s["extreme"], high[x]) if long else min(s["extreme"], low[x])
+                            if trailing or (ratcheted and ratchets(s, rules)):
+                                set_levels(s, c["tick"], rules)
 
             # 7. Close.
             worth, flat = account["cash"], True
@@ -389,19 +561,13 @@ def replay(
                     worth += c["multiplier"] * s["position"] * value(mark_close[x], c["inverse"])
             if worth <= 0.0 and not halted:
                 halted = True
+                lay_spans(spans, state, contracts, mark_close, mark_close, mark_close, row)
                 for a in range(assets):
-                    s, c = state[a], contracts[a]
-                    forget(s)
-                    if s["position"] != 0.0:
-                        x = np.uint64(row + a)
-                        at_mark = value(mark_close[x], c["inverse"])
-                        liquidate(account, tally, s, c, fills[n], at_mark, t, now - 1, account["orders"], a)
-                        account["orders"] += 1
-                        n += step
-                        closed = c["multiplier"] * abs(s["position"] * at_mark)
-                        end_trip(account, tally, s["trip"], closed, now, rules)
-                        s["position"] = 0.0
-                        bare(s)
+                    cancel_all(state[a], flight, work, a, orders, keep, now - 1)
+                n, _, _ = liquidate(
+                    account, tally, state, contracts, spans, 1.0, account["cash"], 0, assets, fills, n, liquidations,
+                    keep, t, begin, now, rules,
+                )  # fmt: skip
                 fallen_short -= account["cash"]
                 account["cash"] = 0.0
                 worth, flat = 0.0, True
@@ -437,15 +603,14 @@ def replay(
                     account["blocked_until"] = -(-now // DAY) * DAY
                 if tripped:
                     tally["breakers"] += 1
-                    for a in range(assets):
-                        forget(state[a])
-                        if state[a]["position"] != 0.0:
-                            state[a]["flatten"] = 1
+                    flatten_all(state, flight, work, orders, keep, now)
             if t == midnight:
                 account["day_equity"] = worth
                 daily[lane, day] = worth
                 day += 1
                 midnight = day_rows[day] if day < len(day_rows) else stop
+                if tiered_fees:
+                    end_day(account, ring, fees, days_until(close_ts, t))
             elif t == stop - 1 and day < len(day_rows):
                 daily[lane, day] = worth
 
@@ -455,13 +620,11 @@ def replay(
                     intent = intents[np.uint64(k)]
                     if intent["row"] > t:
                         break
-                    if intent["row"] == t:
+                    if intent["row"] == t and not (delists and 0 <= final[intent["asset"]] <= t):
                         s = state[np.uint64(intent["asset"])]
                         s["held"] = intent["size"]
-                        s["held_stop"] = intent["stop"]
-                        s["held_take"] = intent["take"]
-                        s["held_trail"] = intent["trail"]
-                        s["working"] = 0
+                        s["intent"] = k
+                        s["refused"] = 0
                     k += 1
                     if far and k + AHEAD < last:
                         soon = intents[np.uint64(k + AHEAD)]
@@ -483,23 +646,61 @@ def replay(
                         s["held"] = nan  # it could never be sent
                         continue
                     x = np.uint64(row + a)
-                    if now < account["blocked_until"] or isnan(open[x]) or isnan(mark_close[x]):
-                        continue
+                    intent = intents[s["intent"]]
+                    busy = s["flying"] > 0 or s["working"] != 0
+                    waits = now < account["blocked_until"] or isnan(open[x]) or isnan(mark_close[x])
+                    if busy and s["flying"] + (1 if s["working"] != 0 else 0) >= rules["max_open"]:
+                        waits = True
                     size = s["held"] if fresh else s["wanted"]
-                    if not fresh and (cooling or isnan(size) or size == 0.0 or s["flying"] > 0 or s["working"] != 0):
+                    if not fresh and (waits or busy or cooling or isnan(size) or size == 0.0):
                         continue
                     unit = c["multiplier"] * abs(value(close[x], c["inverse"]))
                     notional = notional_of(size, worth, rules)
-                    goal, waits = notional / unit, False
+                    goal, simple, other, other_size = notional / unit, not intricate, 0.0, nan
                     if not fresh:
                         if abs(unit * s["position"] / worth - notional / worth) <= rules["band"]:
                             continue
-                    elif cooling and goal != 0.0:
-                        if goal * s["position"] < 0.0:
-                            goal, size, waits = 0.0, 0.0, True
-                        elif abs(goal) > abs(s["position"]):
+                    elif not (
+                        isnan(intent["limit"])
+                        and isnan(intent["trigger"])
+                        and isnan(intent["other_size"])
+                        and intent["expire"] == NEVER
+                    ):
+                        simple, other_size = False, intent["other_size"]
+                        if not isnan(other_size):
+                            other = notional_of(other_size, worth, rules) / unit
+                    sends = not waits
+                    if fresh and cooling and sends:
+                        goal, opposite, sends = while_cooling(goal, s["position"])
+                        size = 0.0 if opposite else size
+                        other, against, fits = while_cooling(other, s["position"])
+                        other_size = 0.0 if against and not isnan(other_size) else other_size
+                        sends &= fits
+                        waits = opposite or against or not sends
+                    if fresh and bounded and sends:
+                        aim = goal if isnan(other_size) or abs(goal) >= abs(other) else other
+                        act, allowed = judge(
+                            aim, a, intent["stop"], worth, state, flight, work, contracts, close, mark_close, row,
+                            bounds, activity, t, now, events[tally["events"] if keep else 0], rules,
+                        )  # fmt: skip
+                        if act == Act.CAP:
+                            goal, other = (allowed, other * (allowed / aim)) if aim == goal else (
+                                goal * (allowed / aim), allowed
+                            )  # fmt: skip
+                            size *= allowed / aim
+                            other_size *= allowed / aim
+                        if act != PASS and not (act == Act.REFUSE and s["refused"] != 0):
+                            tally["events"] += 1
+                        if act == Act.REFUSE:
+                            s["refused"], sends, waits = 1, False, True
+                        if act == Act.FLATTEN:
+                            flatten_all(state, flight, work, orders, keep, now)
                             continue
-                    if s["flying"] > 0 or s["flatten"] != 0 or step_to(goal, s["position"], c["lot"]) != 0.0:
+                    if waits and intent["row"] == t and work[a]["log"] >= 0:  # an exit at work goes on
+                        cancel_work(s, work[a], orders[max(work[a]["log"], 0)], keep, now)
+                    if not sends:
+                        continue
+                    if busy or s["flatten"] != 0 or step_to(goal, s["position"], c["lot"]) != 0.0:
                         order = flight[a, s["flying"]]
                         s["flying"] += 1
                         order["number"] = account["orders"]
@@ -511,13 +712,35 @@ def replay(
                         order["arrival"] = close[x]
                         order["goal"] = goal
                         order["size"] = size
-                        order["stop"] = s["held_stop"]
-                        order["take"] = s["held_take"]
-                        order["trail"] = s["held_trail"]
-                        order["rebalance"] = 0 if fresh else 1
+                        order["stop"] = intent["stop"]
+                        order["take"] = intent["take"]
+                        order["trail"] = intent["trail"]
+                        order["reason"] = Reason.TARGET if fresh else Reason.BAND
+                        order["plain"] = 1 if simple else 0
+                        order["log"] = 0
+                        if not simple:
+                            describe(order, intent, other, other_size, rules)
+                            order["late"] = 0
+                            if paced:
+                                leaves = max(now, s["left"] + rules["min_interval"])
+                                s["left"] = leaves
+                                order["arrive"] += leaves - now
+                                if leaves > now:
+                                    order["late"] = 1
+                                    order["slide"] = drift_of(tape.sigma, tape.gauss, t, a)
+                        if keep:
+                            order["log"] = tally["orders"]
+                            write_order(orders[tally["orders"]], order, a, close_ts[stop - 1])
+                        tally["orders"] += 1
                     if fresh and not waits:
                         s["wanted"] = size
                         s["held"] = nan
+                if watched and watch(
+                    worth, state, flight, work, contracts, close, mark_close, row, bounds, activity, t, now,
+                    events[tally["events"] if keep else 0], rules,
+                ):  # fmt: skip
+                    tally["events"] += 1
+                    flatten_all(state, flight, work, orders, keep, now)
             t += 1
             quiet = False
 
@@ -530,7 +753,11 @@ def replay(
             if not flat:
                 if assets > 1:  # one asset's glide pays its funding by itself
                     due = min(due, pays)
-                if banded or t >= due:
+                if delists:
+                    for a in range(assets):
+                        if state[a]["position"] != 0.0 and final[a] >= 0:
+                            due = min(due, final[a])
+                if banded or watched or t >= due:
                     continue
             busy = False
             for a in range(assets):
@@ -559,7 +786,8 @@ def replay(
                 long = units > 0.0
                 deadline = s["deadline"]
                 trailing = not isnan(s["trail"])
-                margin = liquidation_mark(funds, s["position"], c)
+                moving = trailing or (ratcheted and ratchets(s, rules))
+                margin = liquidation_mark(backing(account, s, c, rules), s, c)
                 margin *= 1.0 + 1e-9 if long else 1.0 - 1e-9
                 if deadline != NEVER:
                     due = min(due, np.searchsorted(open_ts, deadline))
@@ -577,7 +805,7 @@ def replay(
                             stamp += 1
                             pays = stamps[stamp]["row"] if stamp < len(stamps) else stop
                         funds = account["cash"]
-                        margin = liquidation_mark(funds, s["position"], c)
+                        margin = liquidation_mark(backing(account, s, c, rules), s, c)
                         margin *= 1.0 + 1e-9 if long else 1.0 - 1e-9
                     x = np.uint64(t)
                     # Written so that a NaN, a missing bar, hands over.
@@ -586,9 +814,13 @@ def replay(
                             break
                     elif not (high[x] < level and low[x] >= target and mark_high[x] < margin):
                         break
-                    if trailing and (high[x] > s["extreme"] if long else low[x] < s["extreme"]):
+                    if follows and trailing and decision[t] and not isnan(follow[x]):
+                        s["trail"] = follow[x]
+                        set_levels(s, c["tick"], rules)
+                        level = s["level"]
+                    if moving and (high[x] > s["extreme"] if long else low[x] < s["extreme"]):
                         s["extreme"] = high[x] if long else low[x]
-                        set_levels(s, c["tick"])
+                        set_levels(s, c["tick"], rules)
                         level = s["level"]
                     if t >= due:
                         quiet = True
@@ -613,6 +845,8 @@ def replay(
                         daily[lane, day] = worth
                         day += 1
                         midnight = day_rows[day] if day < len(day_rows) else stop
+                        if tiered_fees:
+                            end_day(account, ring, fees, days_until(close_ts, t))
                         if breakers:
                             in_day = worth * (1.0 - rules["daily_loss"])
                             least = max(0.0, peak * (1.0 - rules["drawdown"]), in_day)
@@ -634,7 +868,7 @@ def replay(
                         x = np.uint64(t * assets + a)
                         # Open bounds on both sides: a touch that would do nothing only costs a full row.
                         still = low[x] > floor_of[a] and high[x] < roof_of[a] and open_ts[t] < s["deadline"]
-                        if not still or not isnan(s["trail"]):
+                        if not still or not isnan(s["trail"]) or (ratcheted and ratchets(s, rules)):
                             still = False
                             break
                         units = c["multiplier"] * s["position"]
@@ -644,8 +878,13 @@ def replay(
                             c["inverse"],
                         )
                         worst += adverse
-                        need += c["maintenance"] * abs(adverse)
-                    if not still or worst <= need + 1e-9 * abs(funds) or worth <= least:
+                        need += s["margin"] * abs(adverse)
+                        if isolated and backing(account, s, c, rules) + adverse <= (
+                            s["margin"] * abs(adverse) + 1e-9 * abs(funds)
+                        ):  # fmt: skip
+                            still = False
+                            break
+                    if not still or worth <= least or (not isolated and worst <= need + 1e-9 * abs(funds)):
                         break
                     if worth > peak:
                         end_drawdown(tally, peak, trough)

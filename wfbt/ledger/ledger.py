@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from wfbt.errors import LedgerError
-from wfbt.kernels.abi import FILL, PAYMENT
+from wfbt.kernels.abi import EVENT, FILL, LIQUIDATION, ORDER_LOG, PAYMENT
 from wfbt.ledger import frames, metrics, portfolio, reconcile, trades
 from wfbt.ledger.metrics import Calendar
 from wfbt.ledger.reconcile import Reconciliation
@@ -48,6 +48,13 @@ class Ledger:
         counts on the clock of whoever filled it.  A fill for LIQUIDATION has no fee of its own.
     payments : (K,) PAYMENT
         Funding; positive `paid` left the account.
+    orders : (M,) ORDER_LOG
+        Every order of the policy, filled or not, in the order they were sent.  Fills of a schedule name theirs as
+        `parent`.
+    events : (V,) EVENT
+        Exposure limits that acted.
+    liquidations : (Q,) LIQUIDATION
+        Positions that the venue closed.
     liquidation, shortfall : (T,) float64
         Liquidation fees charged, and losses beyond the account that the insurance bore, in each bar.
     multiplier : (A,) float64
@@ -84,6 +91,9 @@ class Ledger:
     days_a_year: float | None = None
     breakers: int | None = None
     halted: bool = False
+    orders: Records = field(default_factory=lambda: np.zeros(0, ORDER_LOG))
+    events: Records = field(default_factory=lambda: np.zeros(0, EVENT))
+    liquidations: Records = field(default_factory=lambda: np.zeros(0, LIQUIDATION))
 
     def __post_init__(self) -> None:
         self._admit(np.array, ())
@@ -119,6 +129,8 @@ class Ledger:
             self._freeze(take, name, np.dtype(np.float64), (assets,))
         self._freeze(take, "fills", FILL, (len(self.fills),))
         self._freeze(take, "payments", PAYMENT, (len(self.payments),))
+        for name, dtype in (("orders", ORDER_LOG), ("events", EVENT), ("liquidations", LIQUIDATION)):
+            self._freeze(take, name, dtype, (len(getattr(self, name)),))
         kinds = np.unique(np.asarray(self.inverse, np.bool_))
         if len(kinds) > 1:
             raise LedgerError("linear and inverse contracts settle in different currencies and cannot share a ledger")
@@ -287,6 +299,18 @@ class Ledger:
         """The account bar by bar: columns of `frames.equity_frame`."""
         return frames.equity_frame(self)
 
+    def orders_frame(self) -> pd.DataFrame:
+        """Every order of the policy, filled or not: columns of `frames.orders_frame`."""
+        return frames.orders_frame(self)
+
+    def events_frame(self) -> pd.DataFrame:
+        """Exposure limits that acted: columns of `frames.events_frame`."""
+        return frames.events_frame(self)
+
+    def liquidations_frame(self) -> pd.DataFrame:
+        """Positions that the venue closed: columns of `frames.liquidations_frame`."""
+        return frames.liquidations_frame(self)
+
     def to_vectorbt(self) -> Any:
         """The same orders as a `vectorbt.Portfolio`, **without funding**: see `portfolio.to_vectorbt`."""
         return portfolio.to_vectorbt(self)
@@ -302,6 +326,11 @@ class Ledger:
             raise LedgerError(f"no bar of the ledger closes after {stamp(start_ns)} and by {stamp(stop_ns)}")
         fills = (self.fill_rows >= first) & (self.fill_rows < last)
         payments = (self.payment_rows >= first) & (self.payment_rows < last)
+        begin = int(self.ts[first - 1]) if first else np.iinfo(np.int64).min
+
+        def within(records: Records, name: str) -> Records:
+            return np.asarray(records[(records[name] >= begin) & (records[name] < self.ts[last - 1])])
+
         return Ledger(
             symbols=self.symbols,
             ts=self.ts[first:last],
@@ -311,6 +340,9 @@ class Ledger:
             mark=self.mark[first:last],
             fills=self.fills[fills],
             payments=self.payments[payments],
+            orders=within(self.orders, "live"),
+            events=self.events[(self.events["ts"] > begin) & (self.events["ts"] <= self.ts[last - 1])],
+            liquidations=within(self.liquidations, "ts"),
             liquidation=self.liquidation[first:last],
             shortfall=self.shortfall[first:last],
             multiplier=self.multiplier,

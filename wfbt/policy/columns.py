@@ -15,10 +15,13 @@ from wfbt.policy.wording import at, near
 
 F8 = npt.NDArray[np.float64]
 
-NAMES = ("target", "limit", "stop", "take", "trail", "expire")
+NAMES = ("target", "limit", "stop", "take", "trail", "expire", "trigger", "other", "other_limit", "other_trigger")
 
 _POSITIVE = {
     "limit": "a limit is a price > 0; NaN means a market order",
+    "trigger": "a trigger is a price > 0; NaN means at once",
+    "other_limit": "a limit is a price > 0; NaN means a market order",
+    "other_trigger": "a trigger is a price > 0; NaN means at once",
     "stop": "a stop is a distance in price units > 0; NaN means none",
     "take": "a take-profit is a distance in price units > 0; NaN means none",
     "trail": "a trailing stop is a distance in price units > 0; NaN means none",
@@ -40,6 +43,11 @@ class Columns:
         Price of a limit order.  NaN: a market order.
     expire : (T,) float64 or None
         Bars until an unfilled order lapses.  NaN: never.
+    trigger : (T,) float64 or None
+        Price at which the order begins: a stop order, with `limit` a stop-limit order.  NaN: at once.
+    other, other_limit, other_trigger : (T,) float64 or None
+        A second order, for another target, limit or trigger, of which the first fill of either cancels the other.
+        `other` NaN: none.
     """
 
     target: F8
@@ -48,6 +56,10 @@ class Columns:
     trail: F8 | None = None
     limit: F8 | None = None
     expire: F8 | None = None
+    trigger: F8 | None = None
+    other: F8 | None = None
+    other_limit: F8 | None = None
+    other_trigger: F8 | None = None
 
     def __post_init__(self) -> None:
         for name in NAMES:

@@ -17,13 +17,13 @@ from wfbt.engine.backtest import replay_ledger, span
 from wfbt.engine.costs import BPS
 from wfbt.engine.sweep import replay_lanes
 from wfbt.engine.tape import Deck, terms_of
-from wfbt.kernels.abi import Rules
+from wfbt.kernels.abi import Rules, Schedule
 from wfbt.ledger.ledger import Ledger
 
 MEASURED = ("sharpe", "annual_return", "total_return", "max_drawdown", "trades")
 """What a rung shows, keys of `Ledger.metrics`."""
 
-STEPS = ("ideal", "fees and spread", "latency", "impact", "funding", "as configured")
+STEPS = ("ideal", "fees and spread", "latency", "impact", "funding", "caps", "as configured")
 """Each adds its own to all before it.  The last is the run itself: what a later step does not name shows up there."""
 
 MULTIPLES = (0.0, 0.125, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0, 48.0, 64.0)
@@ -144,9 +144,15 @@ def _with(decided: Decided, real: tuple[str, ...]) -> tuple[Deck, Rules]:
         return deck, rules
     if "fees and spread" not in real:
         rules = rules._replace(maker=0.0, taker=0.0, half_spread=0.0, liquidation_fee=0.0)
+        deck = replace(deck, venue=deck.venue._replace(fees=deck.venue.fees[:0]))
+    if "caps" not in real:
+        # Neither the volume nor the venue's manners cut an order: it fills whole, and at once.
+        rules = rules._replace(
+            participation=np.inf, hourly=np.inf, min_interval=0, schedule=int(Schedule.WHOLE), share=0.0
+        )
     if "latency" not in real:
         at_once = np.repeat(deck.tape.close_ts[:, None], len(deck.symbols), axis=1)
-        deck = replace(deck, tape=deck.tape._replace(arrive=at_once, gauss=np.zeros(at_once.shape)), slots=1)
+        deck = replace(deck, tape=deck.tape._replace(arrive=at_once, gauss=np.zeros(at_once.shape)))
     if "funding" not in real:
         deck = replace(deck, stamps=deck.stamps[:0])
     return _scaled_impact(deck, 1.0 if "impact" in real else 0.0), rules
@@ -208,6 +214,10 @@ def _at(decided: Decided, multiple: float) -> Outcome:
         half_spread=rules.half_spread * multiple,
     )
     deck = _scaled_impact(decided.deck, multiple)
+    fees = deck.venue.fees.copy()
+    fees["maker"] *= np.where(fees["maker"] > 0, multiple, 1.0)
+    fees["taker"] *= multiple
+    deck = replace(deck, venue=deck.venue._replace(fees=fees))
     lanes = replay_lanes(deck, [decided.intents], [span(deck, decided.first, decided.last)], dear)
     tally = lanes.tallies[0]
     return Outcome(

@@ -20,10 +20,11 @@ import pandas as pd
 from wfbt.compute import cores, in_order
 from wfbt.data.market import Market
 from wfbt.engine.account import Account, Exits, Limits, Sizing
-from wfbt.engine.backtest import rules_of
 from wfbt.engine.costs import Costs
 from wfbt.engine.intents import Lowering
 from wfbt.engine.latency import Latency
+from wfbt.engine.orders import Orders
+from wfbt.engine.setup import rules_of, setup_with
 from wfbt.engine.sweep import replay_lanes
 from wfbt.engine.tape import Deck, lay_out
 from wfbt.errors import ConfigError, WfbtError
@@ -105,6 +106,7 @@ def sweep(
     sizing: Sizing | None = None,
     exits: Exits | None = None,
     limits: Limits | None = None,
+    orders: Orders | None = None,
     seed: int = 0,
     jobs: int | None = None,
     chunk: int | None = None,
@@ -127,21 +129,22 @@ def sweep(
         Lanes evaluated before they are replayed, per thread.  By default as many as keep their intents within
         `MOST_INTENTS` bytes even if they change their mind at every bar.
     """
-    costs, latency, account = costs or Costs(), latency or Latency.none(), account or Account()
-    sizing, exits, limits = sizing or Sizing(), exits or Exits(), limits or Limits()
+    setup = setup_with(
+        costs=costs, latency=latency, account=account, sizing=sizing, exits=exits, limits=limits, orders=orders
+    )
     jobs = cores() if jobs is None else jobs
     for name, value in (("jobs", jobs), ("chunk", chunk)):
         if value is not None and value < 1:
             raise ConfigError(f"sweep: {name} must be >= 1, was {value}")
     asked = _policy_of(policy)
     params, dropped = _lanes(asked, grid)
-    deck = lay_out(market, costs, latency, account.maintenance, seed)
-    lowering = Lowering(market, deck, sizing, exits)
-    rules = rules_of(account, costs, latency, sizing, exits, limits, deck.horizon)
+    deck = lay_out(market, setup, seed)
+    lowering = Lowering(market, deck, setup)
+    rules = rules_of(setup, deck.horizon)
     frames = {symbol: _shared(frame) for symbol, frame in market_frames(market).items()}
     memo = Memo(column for frame in frames.values() for column in frame.to_numpy().T)
     # Any other sizing may leave a target unsaid until its stop or volatility is known.
-    sparse = sizing.method in ("fraction", "fixed")
+    sparse = setup.sizing.method in ("fraction", "fixed")
     rows = len(deck.tape.open_ts)
     days = _days(deck)
     tallies = np.zeros(len(params), TALLY)
