@@ -36,7 +36,7 @@ SYMBOLS = {
     symbol: {"bars": f"{symbol}.parquet", "funding": f"{symbol}_funding.parquet", "contract": {"tick": 0.01}}
     for symbol in ("AAA", "BBB")
 }
-NO_LIMITS = {"exits": None, "account": {"cash": 10000, "leverage": 4}}
+NO_LIMITS = {"exits": None, "account": {"cash": 10000, "leverage": 4}, "costs": {"participation": None}}
 
 
 def policy(rule, search=None, **params):
