@@ -116,3 +116,16 @@ def naive(case: Case, start: int = 0, stop: int | None = None) -> dict:
         case.tape, plain(case.intents), plain(case.stamps), plain(case.assets), rules, start, stop, case.activity,
         case.venue,
     )  # fmt: skip
+
+
+def kernel_told(case: Case) -> dict:
+    """What the kernel wrote, in the form of the twin's answer."""
+    done = kernel(case)
+
+    def plain(records: np.ndarray) -> list[dict]:
+        return [{name: record[name].item() for name in records.dtype.names} for record in records]
+
+    tally = {name: done.tally[name].item() for name in done.tally.dtype.names}
+    curves = {name: getattr(done, name).tolist() for name in ("equity", "cash", "position")}
+    lists = {name: plain(getattr(done, name)) for name in ("fills", "payments", "orders", "events", "liquidations")}
+    return {**tally, "tally": tally, **curves, **lists}

@@ -277,8 +277,8 @@ class Replay:
                 self.stop(t, a)
                 self.take(t, a)
                 self.resting_orders_that_reduce(t, a)
-                self.delisting(t, a)
                 self.trail(t, a)
+                self.delisting(t, a)
         self.at_close(t)
         if self.halted:
             return
@@ -330,7 +330,7 @@ class Replay:
             self.pay_until(due, ts)
             self.replace(a, order, ts)
             if lapses:
-                self.end(order, EXPIRED, order.expire)
+                self.end(a, order, EXPIRED, order.expire)
                 continue
             state.working = order
             if self.trades(t, a):
@@ -357,7 +357,7 @@ class Replay:
         state = self.states[a]
         for other in state.flight:
             if other.d < order.d:
-                self.end(other, REPLACED, ts)
+                self.end(a, other, REPLACED, ts)
         state.flight = [other for other in state.flight if other.d > order.d]
         if state.working is not None:
             self.finish(a, state.working, REPLACED, ts)
@@ -515,6 +515,8 @@ class Replay:
             price = self.maker_fill(t, a, order, qty, reference, reference, ts, self.close[order.d][a])
         else:
             price = self.taker_fill(t, a, order, qty, reference, order.d, ts, self.close[order.d][a], limit)
+        if leg is not order.legs[0] and not state.flight:
+            state.wanted = leg.size
         order.legs = [leg]
         if inside:
             state.inside, state.anchor = True, reference
@@ -910,19 +912,20 @@ class Replay:
 
     def finish(self, a: int, order: Order, outcome: int, ts: int) -> None:
         """The order at work ends."""
-        self.end(order, outcome, ts)
+        self.end(a, order, outcome, ts)
         self.states[a].working = None
 
-    @staticmethod
-    def end(order: Order, outcome: int, ts: int) -> None:
+    def end(self, a: int, order: Order, outcome: int, ts: int) -> None:
         if order.log is not None:
             order.log["outcome"], order.log["ended"] = outcome, ts
+        if outcome in (EXPIRED, REJECTED) and not self.states[a].flight:
+            self.states[a].wanted = nan
 
     def forget(self, a: int, ts: int) -> None:
         """Orders in flight, working and held are cleared."""
         state = self.states[a]
         for order in state.flight:
-            self.end(order, CANCELLED, ts)
+            self.end(a, order, CANCELLED, ts)
         if state.working is not None:
             self.finish(a, state.working, CANCELLED, ts)
         state.flight = []
@@ -1085,7 +1088,7 @@ class Replay:
             self.cash = self.cash - left if isolated else 0.0
         self.liquidations += records
 
-    # 4. Stop, 5. Take, 6b. Delisting, 6. Trail, asset by asset
+    # 4. Stop, 5. Take, 6. Trail, 6b. Delisting, asset by asset
 
     def stop(self, t: int, a: int) -> None:
         state = self.states[a]
@@ -1111,16 +1114,6 @@ class Replay:
         if level is not None and self.through(a, -sign(state.position), best, level):
             self.take_profit(t, a, level, self.within(t))
 
-    def delisting(self, t: int, a: int) -> None:
-        if t != self.final[a]:
-            return
-        state = self.states[a]
-        if state.position != 0:
-            order, price = self.new_exit(t, DELISTED), self.close[t][a]
-            self.taker_fill(t, a, order, -state.position, price, t - 1, self.within(t), price)
-        state.brackets_off()
-        self.forget(a, self.within(t))
-
     def trail(self, t: int, a: int) -> None:
         state = self.states[a]
         if self.rules["follow"] and self.decision[t] and state.position != 0 and not isnan(state.trail):
@@ -1132,6 +1125,16 @@ class Replay:
             state.extreme = max(state.extreme, self.high[t][a])
         elif state.position < 0:
             state.extreme = min(state.extreme, self.low[t][a])
+
+    def delisting(self, t: int, a: int) -> None:
+        if t != self.final[a]:
+            return
+        state = self.states[a]
+        if state.position != 0:
+            order, price = self.new_exit(t, DELISTED), self.close[t][a]
+            self.taker_fill(t, a, order, -state.position, price, t - 1, self.within(t), price)
+        state.brackets_off()
+        self.forget(a, self.within(t))
 
     # 7. Close
 

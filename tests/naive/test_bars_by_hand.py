@@ -226,6 +226,42 @@ def test_a_target_beyond_the_orders_at_once_is_held_and_clears_what_is_at_work(r
     assert told(result["fills"], "row", "qty") == [(3, 5.0)]
 
 
+# The size to which the band rebalances
+
+
+def test_the_band_leaves_a_position_alone_after_an_order_lapsed(run: Engine) -> None:
+    # 4 of 10 fill on row 1; the rest lapses at 2 h, and 0.4 is no longer to become 1.
+    case = quiet_case(
+        [FLAT] * 5, [order(expire=at(2))], band=0.1, participation=0.5, activity={"traded": [0.0, 8.0, 1e3, 1e3, 1e3]}
+    )
+    result = run(case)
+    assert told(result["fills"], "row", "qty") == [(1, 4.0)]
+    assert told(result["orders"], "outcome", "ended") == [(Outcome.EXPIRED, at(2))]
+
+
+def test_the_band_leaves_a_position_alone_after_an_order_was_rejected(run: Engine) -> None:
+    # The second order would have made 10 units of the 5.
+    case = quiet_case([FLAT] * 5, [order(size=0.5), order(1, 1.0, limit=101.0)], band=0.1, post_only=True)
+    result = run(case)
+    assert told(result["fills"], "row", "qty") == [(1, 5.0)]
+    assert told(result["orders"], "outcome") == [(Outcome.FILLED,), (Outcome.REJECTED,)]
+
+
+@pytest.mark.parametrize(
+    ("limit", "trigger", "weight"),
+    [(98.0, 130.0, 0.5), (60.0, 105.0, 0.2)],  # the first leg of 5 units fills at 98, or the other of 2 at 105
+)
+def test_the_band_rebalances_to_the_size_of_the_leg_that_filled(
+    run: Engine, limit: float, trigger: float, weight: float
+) -> None:
+    # At 200 the weights are 1000/1510 or 400/1190, more than 0.1 above those of the legs.
+    both, twice = (100.0, 106.0, 97.0, 100.0), (200.0, 200.0, 200.0, 200.0)
+    pair = order(size=0.5, limit=limit, other_size=0.2, other_trigger=trigger)
+    result = run(quiet_case([FLAT, both, twice, twice], [pair], band=0.1))
+    assert told(result["fills"], "row", "reason")[1:] == [(3, Reason.BAND)]
+    assert result["position"][-1][0] * 200.0 == near(weight * result["equity"][2])
+
+
 # Caps
 
 

@@ -393,6 +393,7 @@ STATE = np.dtype(
         ("stamp", np.int64),  # next funding stamp of this row, -1 none
         ("deadline", np.int64),  # of the time exit
         ("intent", np.int64),  # the held target's
+        ("judged", np.int64),  # row on which a target was last judged
         ("inside", np.int64),  # filled inside this bar
         ("exited", np.int64),  # its take-profit has filled a part on this row
         ("flatten", np.int64),  # a breaker closes it at its next open

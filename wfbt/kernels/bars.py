@@ -31,6 +31,7 @@ from wfbt.kernels.exits import (
     ratchets,
     reached,
     set_levels,
+    stop_price,
     stopped,
 )
 from wfbt.kernels.exposure import PASS, judge, watch
@@ -87,8 +88,18 @@ def flatten_all(state, flight, work, orders, keep, ts):
     for a in range(len(state)):
         cancel_all(state[a], flight, work, a, orders, keep, ts)
         if state[a]["position"] != 0.0:
+            if state[a]["flatten"] == 0:
+                state[a]["flattened"] = 0.0
             state[a]["flatten"] = 1
-            state[a]["flattened"] = 0.0
+
+
+@njit
+def leaves_all(state):
+    """Is every position already on its way out?"""
+    staying = 0
+    for a in range(len(state)):
+        staying += state[a]["position"] != 0.0 and state[a]["flatten"] == 0
+    return staying == 0
 
 
 @njit
@@ -213,6 +224,7 @@ def replay(
             s["wallet"] = 0.0
             s["margin"] = tiers[a, tiers.shape[1] - 1]["rate"]
             s["hour"] = -1
+            s["judged"] = -1
             s["hour_filled"] = 0.0
             s["left"] = -NEVER // 2
             s["flatten"] = 0
@@ -310,7 +322,7 @@ def replay(
                         if s["working"] != 0 and work[a]["plain"] == 0 and work[a]["expire"] <= begin:
                             s["working"] = 0
                             if keep:
-                                end_order(orders[work[a]["log"]], Outcome.EXPIRED, begin)
+                                end_order(orders[work[a]["log"]], Outcome.EXPIRED, work[a]["expire"])
                         while s["flying"] > 0 or (s["working"] != 0 and not tried):
                             # The order at work goes first, then those in flight, the earliest arrival first.
                             order, at = work[a], begin
@@ -324,7 +336,10 @@ def replay(
                                     break
                                 at = max(flight[a, chosen]["arrive"], begin)
                             delay = at - begin
-                            if delay > 0 and trades and s["inside"] == 0 and s["position"] != 0.0:
+                            lapses = (
+                                chosen >= 0 and flight[a, chosen]["plain"] == 0 and flight[a, chosen]["expire"] <= at
+                            )
+                            if delay > 0 and trades and not lapses and s["inside"] == 0 and s["position"] != 0.0:
                                 # An exit that the open gapped through is done before an order arrives inside the bar.
                                 passed, take = gapped(s, c["tick"], opening, False)
                                 if passed:
@@ -351,7 +366,7 @@ def replay(
                                     if work[a]["plain"] == 0 and work[a]["expire"] <= at:
                                         s["working"] = 0
                                         if keep:
-                                            end_order(orders[work[a]["log"]], Outcome.EXPIRED, at)
+                                            end_order(orders[work[a]["log"]], Outcome.EXPIRED, work[a]["expire"])
                                     continue
                             s["working"] = 0
                             tried = True
@@ -464,12 +479,15 @@ def replay(
                         theta = liquidation_point(backed, a, a + 1, state, contracts, spans, tiers)
                         if theta < 0.0:
                             continue
-                        cancel_all(s, flight, work, a, orders, keep, now - 1)
+                        at = begin if theta == 0.0 and s["inside"] == 0 else now - 1
+                        cancel_all(s, flight, work, a, orders, keep, at)
                         n, fee, short = liquidate(
                             account, tally, state, contracts, spans, theta, backed, a, a + 1, fills, n, liquidations,
                             keep, t, begin, now, rules,
                         )  # fmt: skip
                         account["cash"] += short
+                        if short > 0.0 and abs(account["cash"]) <= 1e-12 * rules["cash"]:
+                            account["cash"] = 0.0  # what rounding leaves of an account that had nothing else
                         fee_of_venue += fee
                         fallen_short += short
                 elif exposed:
@@ -487,8 +505,12 @@ def replay(
                         lay_spans(spans, state, contracts, mark_open, mark_high, mark_low, row)
                         theta = liquidation_point(account["cash"], 0, assets, state, contracts, spans, tiers)
                         if theta >= 0.0:
+                            at = begin if theta == 0.0 else now - 1
                             for a in range(assets):
-                                cancel_all(state[a], flight, work, a, orders, keep, now - 1)
+                                if state[a]["position"] != 0.0 and state[a]["inside"] != 0:
+                                    at = now - 1
+                            for a in range(assets):
+                                cancel_all(state[a], flight, work, a, orders, keep, at)
                             n, fee_of_venue, fallen_short = liquidate(
                                 account, tally, state, contracts, spans, theta, account["cash"], 0, assets, fills, n,
                                 liquidations, keep, t, begin, now, rules,
@@ -512,7 +534,7 @@ def replay(
                         if hit or take:
                             n += step * leave_at(
                                 account, tally, s, c, work[a], orders[max(work[a]["log"], 0)], fills[n], keep,
-                                s["target"] if take else s["level"], take, Reason.TAKE if take else s["because"],
+                                s["target"] if take else stop_price(s), take, Reason.TAKE if take else s["because"],
                                 term[y]["impact"], room, t, now - 1, now, a, rules,
                             )  # fmt: skip
                         if waiting and not hit and s["working"] != 0 and s["position"] != 0.0 and s["inside"] == 0:
@@ -530,7 +552,7 @@ def replay(
                                     )  # fmt: skip
                                 n += step * leave_at(
                                     account, tally, s, c, work[a], orders[max(work[a]["log"], 0)], fills[n], keep,
-                                    s["level"], False, s["because"], term[y]["impact"], room, t, now - 1, now, a,
+                                    stop_price(s), False, s["because"], term[y]["impact"], room, t, now - 1, now, a,
                                     rules,
                                 )  # fmt: skip
                     if delists and final[a] == t:
@@ -563,7 +585,7 @@ def replay(
                 halted = True
                 lay_spans(spans, state, contracts, mark_close, mark_close, mark_close, row)
                 for a in range(assets):
-                    cancel_all(state[a], flight, work, a, orders, keep, now - 1)
+                    cancel_all(state[a], flight, work, a, orders, keep, now)
                 n, _, _ = liquidate(
                     account, tally, state, contracts, spans, 1.0, account["cash"], 0, assets, fills, n, liquidations,
                     keep, t, begin, now, rules,
@@ -637,105 +659,115 @@ def replay(
                             prefetch(close_ts, z)
                             prefetch(decision, z)
                 cooling = now < account["cool_until"]
-                for a in range(assets):
-                    s, c = state[a], contracts[a]
-                    fresh = not isnan(s["held"])
-                    if not fresh and not (banded and s["position"] != 0.0):
-                        continue
-                    if account["blocked_until"] == NEVER:
-                        s["held"] = nan  # it could never be sent
-                        continue
-                    x = np.uint64(row + a)
-                    intent = intents[s["intent"]]
-                    busy = s["flying"] > 0 or s["working"] != 0
-                    waits = now < account["blocked_until"] or isnan(open[x]) or isnan(mark_close[x])
-                    if busy and s["flying"] + (1 if s["working"] != 0 else 0) >= rules["max_open"]:
-                        waits = True
-                    size = s["held"] if fresh else s["wanted"]
-                    if not fresh and (waits or busy or cooling or isnan(size) or size == 0.0):
-                        continue
-                    unit = c["multiplier"] * abs(value(close[x], c["inverse"]))
-                    notional = notional_of(size, worth, rules)
-                    goal, simple, other, other_size = notional / unit, not intricate, 0.0, nan
-                    if not fresh:
-                        if abs(unit * s["position"] / worth - notional / worth) <= rules["band"]:
+                for turn in range(2 if banded else 1):  # targets, then rebalances
+                    for a in range(assets):
+                        s, c = state[a], contracts[a]
+                        fresh = turn == 0
+                        if fresh:
+                            if isnan(s["held"]):
+                                continue
+                            s["judged"] = t
+                        elif s["position"] == 0.0 or not isnan(s["held"]) or s["judged"] == t:
                             continue
-                    elif not (
-                        isnan(intent["limit"])
-                        and isnan(intent["trigger"])
-                        and isnan(intent["other_size"])
-                        and intent["expire"] == NEVER
-                    ):
-                        simple, other_size = False, intent["other_size"]
-                        if not isnan(other_size):
-                            other = notional_of(other_size, worth, rules) / unit
-                    sends = not waits
-                    if fresh and cooling and sends:
-                        goal, opposite, sends = while_cooling(goal, s["position"])
-                        size = 0.0 if opposite else size
-                        other, against, fits = while_cooling(other, s["position"])
-                        other_size = 0.0 if against and not isnan(other_size) else other_size
-                        sends &= fits
-                        waits = opposite or against or not sends
-                    if fresh and bounded and sends:
-                        aim = goal if isnan(other_size) or abs(goal) >= abs(other) else other
-                        act, allowed = judge(
-                            aim, a, intent["stop"], worth, state, flight, work, contracts, close, mark_close, row,
-                            bounds, activity, t, now, events[tally["events"] if keep else 0], rules,
-                        )  # fmt: skip
-                        if act == Act.CAP:
-                            goal, other = (allowed, other * (allowed / aim)) if aim == goal else (
-                                goal * (allowed / aim), allowed
+                        if account["blocked_until"] == NEVER:
+                            s["held"] = nan  # it could never be sent
+                            continue
+                        x = np.uint64(row + a)
+                        intent = intents[s["intent"]]
+                        busy = s["flying"] > 0 or s["working"] != 0
+                        waits = now < account["blocked_until"] or isnan(open[x]) or isnan(mark_close[x])
+                        if busy and s["flying"] + (1 if s["working"] != 0 else 0) >= rules["max_open"]:
+                            waits = True
+                        size = s["held"] if fresh else s["wanted"]
+                        if not fresh and (waits or busy or cooling or isnan(size) or size == 0.0):
+                            continue
+                        unit = c["multiplier"] * abs(value(close[x], c["inverse"]))
+                        notional = notional_of(size, worth, rules)
+                        goal, simple, other, other_size = notional / unit, not intricate, 0.0, nan
+                        if not fresh:
+                            if abs(unit * s["position"] / worth - notional / worth) <= rules["band"]:
+                                continue
+                        elif not (
+                            isnan(intent["limit"])
+                            and isnan(intent["trigger"])
+                            and isnan(intent["other_size"])
+                            and intent["expire"] == NEVER
+                        ):
+                            simple, other_size = False, intent["other_size"]
+                            if not isnan(other_size):
+                                other = notional_of(other_size, worth, rules) / unit
+                        sends = not waits
+                        if fresh and cooling and sends:
+                            goal, opposite, sends = while_cooling(goal, s["position"])
+                            size = 0.0 if opposite else size
+                            other, against, fits = while_cooling(other, s["position"])
+                            other_size = 0.0 if against and not isnan(other_size) else other_size
+                            sends &= fits
+                            waits = opposite or against or not sends
+                        if fresh and bounded and sends:
+                            aim = goal if isnan(other_size) or abs(goal) >= abs(other) else other
+                            act, allowed = judge(
+                                aim, a, intent["stop"], worth, state, flight, work, contracts, close, mark_close, row,
+                                bounds, activity, t, now, events[tally["events"] if keep else 0], rules,
                             )  # fmt: skip
-                            size *= allowed / aim
-                            other_size *= allowed / aim
-                        if act != PASS and not (act == Act.REFUSE and s["refused"] != 0):
-                            tally["events"] += 1
-                        if act == Act.REFUSE:
-                            s["refused"], sends, waits = 1, False, True
-                        if act == Act.FLATTEN:
-                            flatten_all(state, flight, work, orders, keep, now)
+                            if act == Act.CAP:
+                                goal, other = (allowed, other * (allowed / aim)) if aim == goal else (
+                                    goal * (allowed / aim), allowed
+                                )  # fmt: skip
+                                size *= allowed / aim
+                                other_size *= allowed / aim
+                            if act != PASS and not (act == Act.REFUSE and s["refused"] != 0):
+                                tally["events"] += 1
+                            if act == Act.REFUSE:
+                                s["refused"], sends, waits = 1, False, True
+                            if act == Act.FLATTEN:
+                                flatten_all(state, flight, work, orders, keep, now)
+                                continue
+                        if waits and intent["row"] == t and work[a]["log"] >= 0:  # an exit at work goes on
+                            cancel_work(s, work[a], orders[max(work[a]["log"], 0)], keep, now)
+                        if not sends:
                             continue
-                    if waits and intent["row"] == t and work[a]["log"] >= 0:  # an exit at work goes on
-                        cancel_work(s, work[a], orders[max(work[a]["log"], 0)], keep, now)
-                    if not sends:
-                        continue
-                    if busy or s["flatten"] != 0 or step_to(goal, s["position"], c["lot"]) != 0.0:
-                        order = flight[a, s["flying"]]
-                        s["flying"] += 1
-                        order["number"] = account["orders"]
-                        account["orders"] += 1
-                        order["row"] = t
-                        order["arrive"] = term[x]["arrive"]
-                        order["slide"] = term[x]["slide"]
-                        order["impact"] = term[x]["impact"]
-                        order["arrival"] = close[x]
-                        order["goal"] = goal
-                        order["size"] = size
-                        order["stop"] = intent["stop"]
-                        order["take"] = intent["take"]
-                        order["trail"] = intent["trail"]
-                        order["reason"] = Reason.TARGET if fresh else Reason.BAND
-                        order["plain"] = 1 if simple else 0
-                        order["log"] = 0
-                        if not simple:
-                            describe(order, intent, other, other_size, rules)
-                            order["late"] = 0
-                            if paced:
-                                leaves = max(now, s["left"] + rules["min_interval"])
-                                s["left"] = leaves
-                                order["arrive"] += leaves - now
-                                if leaves > now:
-                                    order["late"] = 1
-                                    order["slide"] = drift_of(tape.sigma, tape.gauss, t, a)
-                        if keep:
-                            order["log"] = tally["orders"]
-                            write_order(orders[tally["orders"]], order, a, close_ts[stop - 1])
-                        tally["orders"] += 1
-                    if fresh and not waits:
-                        s["wanted"] = size
-                        s["held"] = nan
-                if watched and watch(
+                        if (
+                            busy
+                            or s["flatten"] != 0
+                            or step_to(goal, s["position"], c["lot"]) != 0.0
+                            or (not isnan(other_size) and step_to(other, s["position"], c["lot"]) != 0.0)
+                        ):
+                            order = flight[a, s["flying"]]
+                            s["flying"] += 1
+                            order["number"] = account["orders"]
+                            account["orders"] += 1
+                            order["row"] = t
+                            order["arrive"] = term[x]["arrive"]
+                            order["slide"] = term[x]["slide"]
+                            order["impact"] = term[x]["impact"]
+                            order["arrival"] = close[x]
+                            order["goal"] = goal
+                            order["size"] = size
+                            order["stop"] = intent["stop"]
+                            order["take"] = intent["take"]
+                            order["trail"] = intent["trail"]
+                            order["reason"] = Reason.TARGET if fresh else Reason.BAND
+                            order["plain"] = 1 if simple else 0
+                            order["log"] = 0
+                            if not simple:
+                                describe(order, intent, other, other_size, rules)
+                                order["late"] = 0
+                                if paced:
+                                    leaves = max(now, s["left"] + rules["min_interval"])
+                                    s["left"] = leaves
+                                    order["arrive"] += leaves - now
+                                    if leaves > now:
+                                        order["late"] = 1
+                                        order["slide"] = drift_of(tape.sigma, tape.gauss, t, a)
+                            if keep:
+                                order["log"] = tally["orders"]
+                                write_order(orders[tally["orders"]], order, a, close_ts[stop - 1])
+                            tally["orders"] += 1
+                        if fresh and not waits:
+                            s["wanted"] = size
+                            s["held"] = nan
+                if watched and not leaves_all(state) and watch(
                     worth, state, flight, work, contracts, close, mark_close, row, bounds, activity, t, now,
                     events[tally["events"] if keep else 0], rules,
                 ):  # fmt: skip
@@ -814,14 +846,14 @@ def replay(
                             break
                     elif not (high[x] < level and low[x] >= target and mark_high[x] < margin):
                         break
-                    if follows and trailing and decision[t] and not isnan(follow[x]):
-                        s["trail"] = follow[x]
-                        set_levels(s, c["tick"], rules)
-                        level = s["level"]
-                    if moving and (high[x] > s["extreme"] if long else low[x] < s["extreme"]):
-                        s["extreme"] = high[x] if long else low[x]
-                        set_levels(s, c["tick"], rules)
-                        level = s["level"]
+                    if moving:
+                        follows_now = follows and trailing and decision[t] and not isnan(follow[x])
+                        if follows_now:
+                            s["trail"] = follow[x]
+                        if follows_now or (high[x] > s["extreme"] if long else low[x] < s["extreme"]):
+                            s["extreme"] = max(s["extreme"], high[x]) if long else min(s["extreme"], low[x])
+                            set_levels(s, c["tick"], rules)
+                            level = s["level"]
                     if t >= due:
                         quiet = True
                         break

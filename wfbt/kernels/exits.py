@@ -87,6 +87,16 @@ def stopped(state, low, high):
 
 
 @inlined
+def stop_price(state):
+    """Where a stop that the path touches is done: at its level, or where an entry inside the bar was already beyond."""
+    if state["inside"] == 0:
+        return state["level"]
+    if state["position"] > 0.0:
+        return min(state["level"], state["anchor"])
+    return max(state["level"], state["anchor"])
+
+
+@inlined
 def moved_by(filled, contract, impact):
     """How far the units filled before have moved the price for good, as a fraction."""
     both = contract["temporary"] + contract["permanent"]
@@ -176,7 +186,7 @@ def leave_at(
         state["exited"] = 1
     else:
         bare(state)
-        go_on(state, work, number, reason, abs(qty), price, row)
+        go_on(state, work, number, reason, qty, price, row)
     return qty != 0.0
 
 

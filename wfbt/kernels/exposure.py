@@ -18,10 +18,10 @@ PASS = -1
 
 
 @njit
-def loss_per_unit(units, start, at, stop_price, inverse):
-    """What one unit loses from `start` to its stop, in v; all of |v(mark)| without one."""
+def loss_per_unit(units, start, stop_price, inverse):
+    """What one unit loses from `start` = v(price) to its stop, in v; all of it without one."""
     if isnan(stop_price) or stop_price <= 0.0 or stop_price == inf:
-        return abs(at)
+        return abs(start)
     side = 1.0 if units > 0.0 else -1.0
     return max(0.0, side * (start - value(stop_price, inverse)))
 
@@ -42,7 +42,7 @@ def plan(state, flight, work, contracts, close, mark_close, row, ordered, units,
                 start = value(last_price, c["inverse"])
         losses[a], worth[a] = 0.0, 0.0
         if units[a] != 0.0:
-            losses[a] = loss_per_unit(units[a], start, at, stop_price, c["inverse"])
+            losses[a] = loss_per_unit(units[a], start, stop_price, c["inverse"])
             worth[a] = c["multiplier"] * units[a] * abs(at)
 
 
@@ -136,7 +136,7 @@ def aim_at(g, a, distance, arrival, at, contracts, units, losses, worth):
     units[a], losses[a], worth[a] = g, 0.0, 0.0
     if g != 0.0:
         stop_price = arrival - (distance if g > 0.0 else -distance)
-        losses[a] = loss_per_unit(g, value(arrival, contracts[a]["inverse"]), at, stop_price, contracts[a]["inverse"])
+        losses[a] = loss_per_unit(g, value(arrival, contracts[a]["inverse"]), stop_price, contracts[a]["inverse"])
         worth[a] = contracts[a]["multiplier"] * g * abs(at)
 
 

@@ -28,7 +28,9 @@ def room_of(state, rules, traded, hourly, begin):
             state["hour"] = hour
             state["hour_filled"] = 0.0
         if not isnan(hourly):
-            room = min(room, max(0.0, rules["hourly"] * hourly - state["hour_filled"]))
+            most = rules["hourly"] * hourly
+            rest = most - state["hour_filled"]
+            room = min(room, rest if rest > 1e-12 * most else 0.0)  # what rounding leaves is nothing
     return room
 
 
@@ -106,8 +108,8 @@ def describe(order, intent, other_goal, other_size, rules):
     order["expire"] = intent["expire"] if fresh else NEVER
     order["first_slice"] = intent["first_slice"]
     order["last_slice"] = intent["last_slice"]
-    order["schedule"] = rules["schedule"] if fresh else Schedule.WHOLE
-    if order["schedule"] == Schedule.SLICES and intent["first_slice"] >= intent["last_slice"]:
+    order["schedule"] = rules["schedule"]
+    if rules["schedule"] == Schedule.SLICES and (not fresh or intent["first_slice"] >= intent["last_slice"]):
         order["schedule"] = Schedule.WHOLE
     order["rests"] = NEVER
     order["other_rests"] = NEVER
@@ -222,30 +224,42 @@ def scheduled_room(order, slices, goal, position, side, traded, begin, delay, ru
     share = due_share(slices, order["first_slice"], order["last_slice"], begin)
     if share >= 1.0:
         return inf
-    return max(0.0, side * (order["start"] + share * (goal - order["start"]) - position)) if share > 0.0 else 0.0
+    rest = side * (order["start"] + share * (goal - order["start"]) - position)
+    return rest if share > 0.0 and rest > 1e-12 * max(abs(goal), abs(order["start"])) else 0.0
 
 
 @njit
 def fill_order(
-    account, tally, state, contracts, a, order, leg, log, out, keep, mark_open, row, reference, maker, bound, room,
-    impact, t, at, now, rules,
+    account, tally, state, contracts, a, order, leg, log, out, keep, mark_open, row, side, reference, maker, bound,
+    room, impact, slices, traded, begin, delay, t, at, now, rules,
 ):  # fmt: skip
-    """Fill a leg at `reference` for at most `room` units; whether anything was filled, and the Outcome."""
+    """Fill a leg at `reference` for at most `room` units; whether anything was filled, and the Outcome.
+
+    Inside the bar `side` is that of the goal at the open, and nothing fills against it; at an open it is 0.
+    """
     s, c = state[a], contracts[a]
     goal, size, _, _, _ = leg_of(order, leg)
     worth, gross = elsewhere(state, contracts, mark_open, row, a, account["cash"])
     if rules["at_fill"] != 0:
         goal = goal_after_costs(worth, s, c, size, reference, account["taker"], rules)
     delta = step_to(goal, s["position"], c["lot"])
+    order["acted"] = t
+    if room <= 0.0 or delta * side < 0.0:
+        return False, Outcome.OPEN
     if delta == 0.0:
         return False, Outcome.FILLED
+    side = 1.0 if delta > 0.0 else -1.0
+    if order["schedule"] != Schedule.WHOLE:
+        room = min(room, scheduled_room(order, slices, goal, s["position"], side, traded, begin, delay, rules))
     cut = delta
+    if room <= 1e-12 * abs(delta):
+        return False, Outcome.OPEN
     if room < abs(delta):
         cut = whole_lots(room if delta > 0.0 else -room, c["lot"])
         if cut == 0.0:
             return False, Outcome.OPEN
     spread = 0.0 if maker else rules["half_spread"]
-    paid = spread if maker else spread + moved_by(order["filled"], c, impact)
+    paid = spread if maker else spread + moved_by(abs(order["filled"]), c, impact)
     fee_rate = account["maker"] if maker else account["taker"]
     if rules["isolated"] != 0:
         funds = free_margin(account, state, contracts)
@@ -264,8 +278,7 @@ def fill_order(
         t, at, now, number, order["number"], arrival, a, 1 if maker else 0, order["reason"], rules,
     )  # fmt: skip
     keep_leg(order, leg)
-    order["acted"] = t
-    order["filled"] += abs(qty)
+    order["filled"] += qty
     if keep and order["log"] >= 0:
         log["filled"] += qty
         log["value"] += abs(qty) * price
@@ -284,23 +297,26 @@ def try_leg(
     s, c = state[a], contracts[a]
     goal, size, limit, trigger, rests = leg_of(order, leg)
     delay, tick = at - begin, c["tick"]
+    worth = 0.0
     if rules["at_fill"] != 0:
         worth, _ = elsewhere(state, contracts, mark_open, row, a, account["cash"])
         goal = goal_after_costs(worth, s, c, size, opening, account["taker"], rules)
     side = side_of(goal, s["position"])
-    if step_to(goal, s["position"], c["lot"]) == 0.0:
-        return False, Outcome.FILLED  # nothing to do
     reference = opening
     if delay > 0 and order["slide"] != 0.0:
         slide = order["slide"] * sqrt(delay / rules["horizon"]) if order["late"] != 0 else order["slide"]
         reference = delayed_price(opening, high, low, slide, rules["adverse"], side)
+        if rules["at_fill"] != 0:
+            goal = goal_after_costs(worth, s, c, size, reference, account["taker"], rules)
+            side = side_of(goal, s["position"])
+    if step_to(goal, s["position"], c["lot"]) == 0.0:
+        return False, Outcome.FILLED  # nothing to do
     if not isnan(trigger):
         if side * reference < side * on_tick(trigger, side, tick):
             return False, Outcome.OPEN
         let_rest(order, leg, NEVER)
     impact = order["impact"] if order["log"] >= 0 else exit_impact
     room = room_of(s, rules, traded, hourly, begin)
-    room = min(room, scheduled_room(order, slices, goal, s["position"], side, traded, begin, delay, rules))
     maker, bound = False, nan
     if not isnan(limit):
         bound = on_tick(limit, -side, tick)
@@ -311,7 +327,7 @@ def try_leg(
             maker = True
         else:
             taken = room_within(
-                bound, reference, side, rules["half_spread"] + moved_by(order["filled"], c, impact), impact
+                bound, reference, side, rules["half_spread"] + moved_by(abs(order["filled"]), c, impact), impact
             )
             if taken < 0.0:
                 if not works:
@@ -323,8 +339,8 @@ def try_leg(
                 let_rest(order, leg, t + 1)
             room = min(room, taken)
     filled, outcome = fill_order(
-        account, tally, state, contracts, a, order, leg, log, out, keep, mark_open, row, reference, maker,
-        nan if maker else bound, room, impact, t, at, now, rules,
+        account, tally, state, contracts, a, order, leg, log, out, keep, mark_open, row, 0.0, reference,
+        maker, nan if maker else bound, room, impact, slices, traded, begin, delay, t, at, now, rules,
     )  # fmt: skip
     if filled and delay > 0:
         s["inside"] = 1
@@ -360,7 +376,7 @@ def at_open(
                 account, tally, state, contracts, a, order, leg, log, out, keep, slices, mark_open, row, opening, high,
                 low, traded, hourly, exit_impact, t, begin, at, now, rules,
             )  # fmt: skip
-            if filled or (outcome != Outcome.OPEN and outcome != Outcome.FILLED):
+            if filled or order["acted"] == t or (outcome != Outcome.OPEN and outcome != Outcome.FILLED):
                 break
             lasts += outcome == Outcome.OPEN
         if not filled and outcome == Outcome.FILLED and lasts > 0:
@@ -368,7 +384,7 @@ def at_open(
     if outcome == Outcome.OPEN:
         s["working"] = 1
     elif keep and order["log"] >= 0:
-        end_order(log, outcome, at)
+        end_order(log, outcome, order["expire"] if outcome == Outcome.EXPIRED else at)
     return filled
 
 
@@ -393,7 +409,7 @@ def inside_bar(
             worth, _ = elsewhere(state, contracts, mark_open, row, a, account["cash"])
             goal = goal_after_costs(worth, s, c, size, opening, account["taker"], rules)
         side = side_of(goal, position)
-        if side == 0.0:
+        if step_to(goal, position, c["lot"]) == 0.0:
             continue
         only_touched = False
         if not isnan(trigger):
@@ -413,8 +429,6 @@ def inside_bar(
     order["acted"] = t
     goal, size, limit, trigger, _ = leg_of(order, chosen)
     room = room_of(s, rules, traded, hourly, begin)
-    if order["schedule"] == Schedule.ICEBERG:
-        room = min(room, scheduled_room(order, slices, goal, position, side_chosen, traded, begin, 0, rules))
     if touched:
         room = min(room, rules["touch"] * traded)
     maker, bound, outcome, filled = isnan(trigger), nan, Outcome.OPEN, False
@@ -422,7 +436,7 @@ def inside_bar(
         let_rest(order, chosen, t + 1)
         if not isnan(limit):
             bound = on_tick(limit, -side_chosen, tick)
-            spread = rules["half_spread"] + moved_by(order["filled"], c, order["impact"])
+            spread = rules["half_spread"] + moved_by(abs(order["filled"]), c, order["impact"])
             taken = room_within(bound, at_price, side_chosen, spread, order["impact"])
             if taken < 0.0:
                 return False
@@ -431,8 +445,8 @@ def inside_bar(
             room = min(room, taken)
     if outcome == Outcome.OPEN:
         filled, outcome = fill_order(
-            account, tally, state, contracts, a, order, chosen, log, out, keep, mark_open, row, at_price, maker, bound,
-            room, order["impact"], t, now - 1, now, rules,
+            account, tally, state, contracts, a, order, chosen, log, out, keep, mark_open, row, side_chosen, at_price,
+            maker, bound, room, order["impact"], slices, traded, begin, 0, t, now - 1, now, rules,
         )  # fmt: skip
     if filled:
         s["inside"] = 1
