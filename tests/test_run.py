@@ -59,6 +59,17 @@ def test_a_rerun_into_the_same_folder_replaces_the_run_and_leaves_nothing_beside
     assert numbers(result.folder) == numbers(done.folder)
 
 
+def test_every_replay_of_a_run_uses_the_one_compiled_kernel(study, tmp_path):
+    code = (
+        "import sys, wfbt; from wfbt.kernels.bars import replay; "
+        "wfbt.run(sys.argv[1], out=sys.argv[2], report=False); print(len(replay.signatures))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(study), str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split()[-1] == "1"
+
+
 def test_the_page_is_the_same_again(study, done, tmp_path):
     result = wfbt.run(study, out=tmp_path, jobs=2)
     assert (result.folder / "index.html").read_bytes() == (done.folder / "index.html").read_bytes()

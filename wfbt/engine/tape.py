@@ -75,6 +75,11 @@ class Deck:
     venue: Venue
     notes: tuple[str, ...]
 
+    def __post_init__(self) -> None:
+        # Also of an altered deck: the kernel is compiled once, for arrays that cannot be written to.
+        for array in (*self.tape, *self.activity, *self.venue):
+            array.setflags(write=False)
+
     @property
     def close_ts(self) -> I8:
         """(T,) int64: closes of the decision bars."""
@@ -188,8 +193,6 @@ def lay_out(market: Market, setup: Setup, seed: int) -> Deck:
         final=final,
         slices=slices_of(market, tape, setup.orders.schedule),
     )
-    for array in (*tape, *activity, *venue):
-        array.setflags(write=False)
     return Deck(
         symbols=market.symbols,
         period=market.period,
