@@ -75,9 +75,11 @@ def carried(warm: Mask, *events: tuple[Mask, float]) -> F8:
     if warm.any():
         value[warm.argmax()] = 0.0
     for happened, new in events:
-        value[happened & warm] = new
-    last = np.maximum.accumulate(np.where(np.isnan(value), -1, np.arange(len(value))))
-    return np.where(last >= 0, value[last], np.nan)
+        np.copyto(value, new, where=happened & warm)
+    rows = np.flatnonzero(value == value)
+    if len(rows) and len(rows) < len(value) - rows[0]:
+        value[rows[0] :] = np.repeat(value[rows], np.diff(rows, append=len(value)))
+    return value
 
 
 def two_sided(
