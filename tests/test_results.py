@@ -3,7 +3,7 @@
 import pytest
 
 import wfbt
-from tests.runs import write_study
+from tests.runs import write_strategy, write_study
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def test_the_attribution_charges_what_the_costs_say(told):
 def test_the_ladder_ends_at_the_run_itself(told):
     steps = told["realism"]["ladder"]
     assert [step["step"] for step in steps] == [
-        "ideal", "fees and spread", "latency", "impact", "funding", "as configured",
+        "ideal", "fees and spread", "latency", "impact", "funding", "caps", "as configured",
     ]  # fmt: skip
     for name in ("sharpe", "annual_return", "total_return", "max_drawdown", "trades"):
         assert steps[-1][name] == told["oos"][name]
@@ -84,3 +84,54 @@ def test_a_rule_that_never_trades_costs_nothing_and_has_no_break_even(tmp_path):
     assert (whole["net"], whole["fills"], whole["cost_bps"]) == (0.0, 0, None)
     assert whole["reasons"]["cost_bps"] == "nothing was traded"
     assert result["realism"]["break_even"]["reasons"]["multiple"] == "it never traded"
+
+
+def test_the_assumptions_say_how_orders_are_worked_and_what_they_may_take(tmp_path):
+    tiers = [{"volume": 0, "maker_bps": 1, "taker_bps": 4}, {"volume": 1e6, "maker_bps": -0.5, "taker_bps": 2}]
+    study = write_study(
+        tmp_path,
+        costs={"fee_tiers": tiers, "participation": {"order": 0.01, "hour": None}},
+        orders={"schedule": {"model": "twap", "over": "4h", "slices": 4}},
+        limits={"gross": 1.5, "cvar": {"most": 0.2, "act": "refuse"}},
+    )
+    told = wfbt.run(study, out=tmp_path / "out", report=False).to_dict()
+    said = {one["key"]: one["value"] for one in told["assumptions"]}
+    assert said["fees"] == "4 to 2 bps taker, 1 to -0.5 bps maker, by the value of 30 days"
+    assert said["size"] == "0.01 of a row's volume by order"
+    assert said["orders"] == "at least 30s apart, at most 10 of a symbol open, twap (over 4h, slices 4)"
+    assert said["margin"] == "cross, 0.005 maintenance"
+    assert said["limits"] == "gross 1.5 (cap), cvar 0.2 (refuse)"
+
+
+def test_what_nothing_limits_is_said_to_be_free(tmp_path):
+    study = write_study(
+        tmp_path, costs={"participation": None}, orders={"min_interval": "0s", "max_open": None}, limits=None
+    )
+    said = {one["key"]: one["value"] for one in wfbt.run(study, out=tmp_path, report=False).to_dict()["assumptions"]}
+    assert (said["size"], said["orders"]) == ("orders fill whole", "at once and whole")
+    assert said["limits"] == "none on exposure"
+
+
+def test_a_symbol_without_the_margin_tiers_that_others_have_is_named(tmp_path):
+    write_study(tmp_path)
+    bare = {"bars": "bars.parquet"}
+    symbols = {"AAA": bare | {"tiers": [{"maintenance": 0.01}]}, "BBB": bare}
+    told = wfbt.run(write_strategy(tmp_path, data={"symbols": symbols}), out=tmp_path / "out", report=False).to_dict()
+    note = "BBB: no margin tiers are given, so account.maintenance 0.005 holds for any notional"
+    assert note in told["notes"]
+
+
+def test_an_order_with_nothing_left_to_do_is_not_called_filled(tmp_path):
+    """A bid that is taken back before it is reached leaves a second order that finds no position to close."""
+    (tmp_path / "rules.py").write_text(
+        "import numpy as np\nimport pandas as pd\n\n"
+        "def bids(bars):\n"
+        "    target = np.where(np.arange(len(bars)) // 12 % 2 == 0, 1.0, 0.0)\n"
+        "    limit = np.where(target == 1, bars['close'] * 0.5, np.nan)\n"
+        "    return pd.DataFrame({'target': target, 'limit': limit}, index=bars.index)\n"
+    )
+    study = write_study(tmp_path, policy={"rule": "rules.py:bids", "search": {}}, exits=None)
+    told = wfbt.run(study, out=tmp_path / "out", report=False).to_dict()["events"]["orders"]
+    assert told["unfilled"] == told["sent"] > 20
+    assert "filled" not in told["outcomes"]
+    assert told["outcomes"]["nothing to do"] + told["outcomes"]["replaced"] >= told["sent"] - 1

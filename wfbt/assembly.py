@@ -206,6 +206,16 @@ def short_of(config: schema.Strategy, market: Market) -> list[str]:
     return notes
 
 
+def untiered(config: schema.Strategy) -> list[str]:
+    """Which symbols have no margin tiers where others do: a venue may not know them, or their name is mistyped."""
+    symbols = config.data.symbols
+    bare = [name for name, given in symbols.items() if not given.tiers]
+    if not bare or len(bare) == len(symbols):
+        return []
+    rate = f"{config.account.maintenance:.3g}"
+    return [f"{', '.join(bare)}: no margin tiers are given, so account.maintenance {rate} holds for any notional"]
+
+
 def study_of(
     config: schema.Strategy, market: Market, policies: Mapping[str, Policy], jobs: int
 ) -> tuple[Study | Portfolio, list[Fold], int]:

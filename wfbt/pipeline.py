@@ -21,6 +21,7 @@ from wfbt.assembly import (
     seen_from,
     short_of,
     study_of,
+    untiered,
 )
 from wfbt.compute import cores
 from wfbt.config import schema
@@ -130,7 +131,7 @@ def run(
             ledger.reconcile()
         replayed = time.monotonic()
         result = result_dict(run_id, config, market, study, walk, benchmark)
-        result["notes"] += dropped_note(dropped) + short_of(config, market)
+        result["notes"] += dropped_note(dropped) + short_of(config, market) + untiered(config)
         if config.trials is not None:
             result["notes"].append("trials: looks are not counted by this version")
         for leftover in partial.iterdir():

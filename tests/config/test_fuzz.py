@@ -21,17 +21,22 @@ data:
   start: 2020-01-01
   end: 2025-07-01T12:00Z
   symbols:
-    BTCUSDT: {bars: b.parquet, contract: {tick: 0.1, inverse: false}, impact: 0.05}
+    BTCUSDT: {bars: b.parquet, contract: {tick: 0.1, inverse: false}, impact: 0.05,
+      tiers: [{up_to: 5e4, maintenance: 0.004}, {maintenance: 0.5}]}
     "ETH/USDT": {bars: e.parquet, volume: none, adv: 1e5}
-account: {cash: 100000, leverage: 3}
-costs: {maker_bps: -2, impact: {model: sqrt, horizon: 24h}}
+account: {cash: 100000, leverage: 3, margin: isolated, traded: 1e6}
+venue: binance-usdm
+orders: {min_interval: 10s, max_open: 3, touch: 0.1, schedule: {model: vwap, over: 4h, slices: 8}}
+costs: {impact: {model: sqrt, horizon: 24h}, participation: {hour: null},
+  fee_tiers: [{volume: 0, maker_bps: -2, taker_bps: 5}, {volume: 1e6, maker_bps: -3, taker_bps: 4}]}
 latency: {order: {model: uniform, low: 100ms, high: 500ms}, feed: 0, response: none}
 policy:
   rule: ema
   params: {fast: 12, mode: 'x'}
   search: {fast: [8, 12], slow: {low: 32, high: 96, step: 16}}
-exits: {stop_atr: 2.0, time: 3d}
-limits: {cooldown: {losses: 3, bars: 24}, max_leverage: null}
+sizing: {scale: {volatility: 0.8, correlation: true}}
+exits: {stop_atr: 2.0, time: 3d, trail_atr: 2, trail_follow: true, ratchet: {after: 2, keep: 0.5}}
+limits: {cooldown: {losses: 3, bars: 24}, max_leverage: null, gross: 1.5, cvar: {most: 0.1, act: refuse}}
 quality: {repair: [gap, {finding: spike, symbol: BTCUSDT, start: 2021-01-01}]}
 folds: {count: 12, train: 365d, test: auto}
 """

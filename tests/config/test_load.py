@@ -30,6 +30,19 @@ from wfbt.config.schema import (
     Uniform,
 )
 from wfbt.config.support import NOT_YET
+from wfbt.config.trading import (
+    Cap,
+    Correlated,
+    FeeTier,
+    Iceberg,
+    Participation,
+    Pov,
+    Ratchet,
+    Scale,
+    Tier,
+    Twap,
+    Vwap,
+)
 from wfbt.config.values import UNITS, Duration, Time
 from wfbt.errors import ConfigError
 
@@ -125,8 +138,20 @@ def test_a_test_length_without_a_count_means_as_many_folds_as_fit(load: Load) ->
 
 def test_null_switches_limits_and_impact_off(load: Load) -> None:
     off = load("limits: {max_daily_loss: null, max_drawdown: null, cooldown: null, max_leverage: null}")
-    assert set(dict(off.limits).values()) == {None}
-    assert load("costs: {impact: null}").costs.impact is None
+    measures = {"tail", "window"}  # how others are measured, and no limits themselves
+    assert {value for name, value in dict(off.limits).items() if name not in measures} == {None}
+    costs = load("costs: {impact: null, participation: {order: null, hour: null}}").costs
+    assert (costs.impact, costs.participation.order, costs.participation.hour) == (None, None, None)
+    assert load("costs: {participation: null}").costs.participation is None
+
+
+@pytest.mark.parametrize("text", ["1.5", "{most: 1.5}", "{most: 1.5, act: cap}"])
+def test_a_limit_is_a_number_or_a_mapping_that_says_the_same(text: str, load: Load) -> None:
+    assert load(f"limits: {{gross: {text}}}") == load("limits: {gross: 1.5}")
+
+
+def test_a_number_for_what_moves_together_has_the_usual_threshold(load: Load) -> None:
+    assert load("limits: {correlated: 0.5}") == load("limits: {correlated: {most: 0.5, threshold: 0.7}}")
 
 
 def test_yaml_1_1_traps_mean_what_they_look_like(load: Load) -> None:
@@ -369,7 +394,11 @@ def keys_of(model: type[BaseModel]) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "model", [Strategy, Data, Series, Symbol, Policy, Range, Lognormal, Empirical, Selection, Cooldown]
+    "model",
+    [
+        *(Strategy, Data, Series, Symbol, Policy, Range, Lognormal, Empirical, Selection, Cooldown, Participation),
+        *(Twap, Vwap, Pov, Iceberg, Tier, FeeTier, Cap, Correlated, Ratchet, Scale),
+    ],
 )
 def test_every_key_is_in_the_documentation(model: type[BaseModel]) -> None:
     words = set(re.findall(r"\w+", DOCUMENTATION.read_text()))

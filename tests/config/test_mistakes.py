@@ -81,7 +81,7 @@ GOLDEN = {
     # latency
     "latency: {model: uniform, low: 3s, high: 1s}": 'latency.high must be >= low (3s), was "1s" (line 4)',
     "latency: {order: {model: gamma}}": (
-        "latency.order must have a model: none, constant, uniform, lognormal or empirical (line 4)"
+        'latency.order.model must be one of none, constant, uniform, lognormal or empirical, was "gamma" (line 4)'
     ),
     "latency: 25": (
         "latency must be a duration with a unit such as 365d, 24h, 15m, 10s or 100ms, none, or a mapping with a "
@@ -92,6 +92,75 @@ GOLDEN = {
     "latency: {model: empirical, samples: [1ms, 5]}": (
         "latency.samples[1] must be a duration with a unit such as 365d, 24h, 15m, 10s or 100ms, was 5 (line 4)"
     ),
+    # orders
+    "orders: {min_interval: 5}": (
+        "orders.min_interval must be a duration with a unit such as 365d, 24h, 15m, 10s or 100ms, was 5 (line 4)"
+    ),
+    "orders: {max_open: 0}": "orders.max_open must be >= 1, was 0 (line 4)",
+    "orders: {max_open: null}": (
+        "orders has min_interval without max_open: waiting orders would pile up without end (line 4)"
+    ),
+    "orders: {touch: 2}": "orders.touch must be <= 1 (a fraction: 0.05 means 5%), was 2 (line 4)",
+    "orders: {post_only: true, schedule: {model: pov, share: 0.1}}": (
+        "orders has post_only and a schedule: a schedule takes; keep one of them (line 4)"
+    ),
+    "orders: {schedule: twap}": ('orders.schedule must have a model: twap, vwap, pov or iceberg, was "twap" (line 4)'),
+    "orders: {schedule: {over: 4h}}": "orders.schedule must have a model: twap, vwap, pov or iceberg (line 4)",
+    "orders:\n  schedule: {model: twp, over: 4h, slices: 3}": (
+        'orders.schedule.model must be one of twap, vwap, pov or iceberg, was "twp" (line 5)'
+    ),
+    "orders: {schedule: {model: twap, over: 4h, slices: 1}}": "orders.schedule.slices must be >= 2, was 1 (line 4)",
+    "orders: {schedule: {model: vwap, over: 4h, slices: 4, profile: 1h}}": (
+        'orders.schedule.profile must be at least 1d, was "1h" (line 4)'
+    ),
+    "orders: {schedule: {model: iceberg, display: 1.5}}": (
+        "orders.schedule.display must be <= 1 (a fraction: 0.05 means 5%), was 1.5 (line 4)"
+    ),
+    # what the venue asks for by size
+    "costs: {participation: {hours: 0.1}}": "unknown key costs.participation.hours; did you mean hour? (line 4)",
+    "costs: {participation: {order: 0}}": "costs.participation.order must be > 0, was 0 (line 4)",
+    "costs: {fee_tiers: [{volume: 1, maker_bps: 1, taker_bps: 2}]}": (
+        "costs.fee_tiers must begin at volume 0 (line 4)"
+    ),
+    "costs: {fee_tiers: [{volume: 0, maker_bps: 1, taker_bps: 2}, {volume: 0, maker_bps: 1, taker_bps: 2}]}": (
+        "costs.fee_tiers must list rising volumes (line 4)"
+    ),
+    "costs: {fee_tiers: [{volume: 0, maker_bps: 1, taker_bps: -2}]}": (
+        "costs.fee_tiers[0].taker_bps must be >= 0, was -2 (line 4)"
+    ),
+    "account: {traded: -1}": "account.traded must be >= 0, was -1 (line 4)",
+    "account: {margin: isolate}": (
+        'account.margin must be one of cross, isolated, was "isolate"; did you mean isolated? (line 4)'
+    ),
+    "venue: 5": "venue must be text, was the number 5 (line 4)",
+    "venue: binance-usd": (
+        'venue must be binance-coinm, binance-usdm or the path of a .yaml file, was "binance-usd"; did you mean '
+        "binance-usdm? (line 4)"
+    ),
+    # what the portfolio may hold
+    "limits: {gros: 1}": "unknown key limits.gros; did you mean gross? (line 4)",
+    "limits: {gross: 0}": "limits.gross.most must be > 0, was 0 (line 4)",
+    "limits: {gross: true}": (
+        "limits.gross must be a number, or {most: NUMBER, act: cap, refuse or flatten}, was true (line 4)"
+    ),
+    "limits: {gross: {act: cap}}": "limits.gross.most is required (line 4)",
+    "limits: {net: {most: 1, act: cut}}": 'limits.net.act must be one of cap, refuse, flatten, was "cut" (line 4)',
+    "limits: {correlated: {most: 1, treshold: 0.5}}": (
+        "unknown key limits.correlated.treshold; did you mean threshold? (line 4)"
+    ),
+    "limits: {tail: 1}": "limits.tail must be < 1 (a fraction: 0.05 means 5%), was 1 (line 4)",
+    "limits: {window: 10}": "limits.window must be >= 30, was 10 (line 4)",
+    "limits: {liquidity: 1}\ncosts: {participation: null}": (
+        "limits.liquidity needs costs.participation.order, the share of the volume at which one leaves, was 1.0 "
+        "(line 4)"
+    ),
+    "exits: {ratchet: {after: 1, keep: 1}}": (
+        "exits.ratchet.keep must be < 1 (a fraction: 0.05 means 5%), was 1 (line 4)"
+    ),
+    "exits: {trail_follow: true}": (
+        "exits has trail_follow without trail_atr, the distance in ATRs that follows (line 4)"
+    ),
+    "sizing: {scale: {volatility: 0}}": "sizing.scale.volatility must be > 0, was 0 (line 4)",
     # folds against the data
     "folds: {train: 5000d}": (
         'folds.train must be shorter than the data (1096d from data.start to data.end), was "5000d" (line 4)'
@@ -244,24 +313,6 @@ UNSERVED = {
     "robustness: true": "robustness is not supported in this version: no robustness tests are run (line 4)",
     "monte_carlo: {paths: 5}": "monte_carlo is not supported in this version: no Monte Carlo paths are run (line 4)",
     "engine: book": ("engine: book is not supported in this version: order books are not replayed; use bars (line 4)"),
-    "account: {margin: isolated}": (
-        "account.margin: isolated is not supported in this version: all positions share one margin; use cross (line 4)"
-    ),
-    "account: {tiers: t.csv}": (
-        "account.tiers is not supported in this version: maintenance margin has no tiers; use account.maintenance "
-        "(line 4)"
-    ),
-    "costs: {participation: {order: 0.05}}": (
-        "costs.participation is not supported in this version: orders are filled whole, without a participation cap "
-        "(line 4)"
-    ),
-    "exits: {ratchet: {after: 1, keep: 0.5}}": (
-        "exits.ratchet is not supported in this version: stops do not ratchet; use exits.trail_atr (line 4)"
-    ),
-    "limits: {max_volatility: 0.5}": (
-        "limits.max_volatility is not supported in this version: there is no volatility limit; use sizing.method "
-        "volatility (line 4)"
-    ),
     "folds: {scheme: purged}": (
         "folds.scheme: purged is not supported in this version: folds are rolling or anchored (line 4)"
     ),
@@ -350,7 +401,7 @@ def test_a_missing_file_suggests_its_neighbour(tmp_path: Path, minimal: str) -> 
 
 
 def test_a_folder_is_no_strategy_file(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"must be a strategy file, is not a regular file$"):
+    with pytest.raises(ConfigError, match=r"must be a YAML file, is not a regular file$"):
         load_strategy(tmp_path)
 
 

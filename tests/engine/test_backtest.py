@@ -1,11 +1,14 @@
 """What `wfbt.backtest` does, in numbers that can be checked by hand."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
 
 import wfbt
 from wfbt.data.market import DAY, HOUR, MINUTE
+from wfbt.engine.account import Ratchet
 from wfbt.errors import ConfigError, DataError, PolicyError
 
 FREE = wfbt.Costs.none()
@@ -353,3 +356,47 @@ def test_a_rotation_at_full_leverage_does_not_depend_on_names(names):
     ledger = wfbt.backtest(market(*ordered), targets, costs=FREE, account=wfbt.Account(cash=1_000))
     held = dict(zip(ledger.symbols, ledger.position[-1].tolist(), strict=True))
     assert held == {names[0]: 0.0, names[1]: 10.0}
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "says"),
+    [
+        ("expire", 1.5, "expire is 1.5 at row 5; it must be a whole number of bars >= 1, NaN for never"),
+        ("expire", 0.0, "expire is 0.0 at row 5; it must be a whole number of bars >= 1, NaN for never"),
+        ("limit", -1.0, "limit is -1.0 at row 5; it must be > 0, NaN for none"),
+        ("other", np.inf, "other is inf at row 5; use NaN for no second order"),
+    ],
+)
+def test_columns_of_orders_that_cannot_be_meant_are_refused(column, value, says):
+    given = np.full(20, np.nan)
+    given[5] = value
+    with pytest.raises(PolicyError, match=re.escape(f"X: {says}")):
+        wfbt.backtest(market(bars(np.full(20, 100.0))), pd.DataFrame({"target": np.ones(20), column: given}))
+
+
+def test_the_other_of_two_orders_may_be_a_sale():
+    close = np.r_[np.full(5, 100.0), np.full(15, 90.0)]
+    frame = pd.DataFrame({"target": 1.0, "trigger": 110.0, "other": -1.0, "other_trigger": 95.0}, index=range(20))
+    ledger = wfbt.backtest(market(bars(close)), frame, costs=FREE)
+    assert ledger.position[-1, 0] < 0
+
+
+def test_an_order_that_expires_beyond_the_calendar_never_expires():
+    """A million million bars of an hour do not fit into 64 bits of nanoseconds."""
+    frame = pd.DataFrame({"target": np.ones(20), "limit": 90.0, "expire": 1e12})
+    close = np.r_[np.full(10, 100.0), np.full(10, 80.0)]
+    ledger = wfbt.backtest(market(bars(close)), frame, costs=FREE)
+    assert len(ledger.fills) == 1
+    assert ledger.orders_frame()["expire"].isna().all()
+
+
+def test_a_trail_of_the_policys_own_cannot_follow_the_range():
+    frame = pd.DataFrame({"target": np.ones(40), "trail": 5.0})
+    with pytest.raises(PolicyError, match=r"X: the policy returned trail, and exits\.trail_follow would replace"):
+        wfbt.backtest(market(bars(np.full(40, 100.0))), frame, exits=wfbt.Exits(trail_atr=2.0, trail_follow=True))
+
+
+def test_a_ratchet_without_any_stop_is_refused():
+    exits = wfbt.Exits(ratchet=Ratchet(after=1.0, keep=0.5))
+    with pytest.raises(PolicyError, match=r"X: exits\.ratchet counts in stop distances, and there is no stop"):
+        wfbt.backtest(market(bars(np.full(40, 100.0))), np.ones(40), exits=exits)

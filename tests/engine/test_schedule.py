@@ -1,13 +1,21 @@
 """Slices of TWAP and VWAP orders."""
 
+import tracemalloc
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 import wfbt
-from wfbt.data.market import DAY, HOUR
-from wfbt.engine.orders import Orders, Schedule
-from wfbt.engine.schedule import even_slices, volume_slices
+from wfbt.data.market import DAY, HOUR, MINUTE
+from wfbt.engine.exposure import Cap, Exposure
+from wfbt.engine.orders import Orders, Participation, Schedule
+from wfbt.engine.schedule import coarse_note, even_slices, slices_of, volume_slices
+from wfbt.engine.setup import setup_with
+from wfbt.engine.tape import lay_out
 from wfbt.errors import ConfigError
+
+PRICES = ("open", "high", "low", "close")
 
 
 def hours(volume):
@@ -69,3 +77,95 @@ def test_an_order_that_waits_needs_an_end_of_the_queue():
         Orders(min_interval=1, max_open=None)
     with pytest.raises(ConfigError, match="exclude each other"):
         Orders(post_only=True, schedule=Schedule.pov(0.1))
+
+
+def test_the_times_of_many_slices_of_a_long_order_do_not_overflow():
+    """Steps times length would be beyond 64 bits."""
+    schedule = Schedule.twap(over=30 * DAY, slices=7200)
+    slices = even_slices(np.array([0]), schedule)[0]
+    np.testing.assert_array_equal(slices["ts"], np.arange(7200) * (30 * DAY // 7200))
+    shares = volume_slices(np.array([2 * DAY]), np.array([2 * DAY]), hours(np.ones(96)), schedule)[0]["share"]
+    np.testing.assert_allclose(shares, np.arange(1, 7201) / 7200, rtol=1e-9)
+
+
+def test_a_profile_costs_memory_by_the_day_and_not_by_the_decision():
+    """A minute's profile for each of ten thousand decisions would be a hundred megabytes."""
+    rows = 10_000
+    bars = wfbt.Bars(
+        symbol="X", period=MINUTE, open_ts=np.arange(rows) * MINUTE, **dict.fromkeys(PRICES, np.full(rows, 100.0)),
+        volume=np.ones(rows),
+    )  # fmt: skip
+    at = bars.open_ts + MINUTE
+    tracemalloc.start()
+    volume_slices(at, at, bars, Schedule.vwap(over=HOUR, slices=4))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 20e6
+
+
+def test_slices_beyond_the_memory_are_refused_before_they_are_laid_out():
+    tape = SimpleNamespace(open_ts=np.array([0]), close_ts=np.array([MINUTE]))
+    market = SimpleNamespace(instruments=(None,))
+    decisions = np.broadcast_to(0, 500_000)
+    with pytest.raises(ConfigError, match=r"1440 slices for each of 500,000 decisions take 10\.7 GiB of memory"):
+        slices_of(market, tape, decisions, Schedule.twap(over=DAY, slices=1440))
+
+
+def test_slices_on_rows_longer_than_they_are_apart_are_told_of():
+    tape = SimpleNamespace(open_ts=np.array([0, 1, 2]) * MINUTE, close_ts=np.array([1, 2, 62]) * MINUTE)
+    assert coarse_note(tape, Schedule.twap(over=HOUR, slices=12)) == [
+        "orders.schedule: slices are 5m apart, but 1 of 3 rows last 60m, on which several are one order"
+    ]
+    assert coarse_note(tape, Schedule.twap(over=2 * HOUR, slices=2)) == []
+
+
+UNKNOWN = {
+    "fills are not cut to it": {"costs": wfbt.Costs(participation=Participation())},
+    "a limit that is only touched is not filled": {"orders": Orders(touch=0.1)},
+    "limits.liquidity is not judged, fills are not cut to it": {
+        "costs": wfbt.Costs(participation=Participation()),
+        "limits": wfbt.Limits(exposure=Exposure(liquidity=Cap(1.0))),
+    },
+    "the parts of orders.schedule are equal": {"orders": Orders(schedule=Schedule.vwap(over=4 * HOUR, slices=4))},
+}
+
+
+@pytest.mark.parametrize("what", UNKNOWN)
+def test_what_an_unknown_volume_switches_off_is_told(what):
+    bars = hours(np.ones(96))
+    setup = setup_with(**UNKNOWN[what])
+    for instrument in (wfbt.Instrument(bars=bars, volume="none"), wfbt.Instrument(bars=hours(np.zeros(96)))):
+        notes = lay_out(wfbt.Market(instruments=(instrument,), digest=""), setup, 0).notes
+        (told,) = [note for note in notes if "not in units" in note]
+        prefix, _, off = told.rpartition(": ")
+        assert prefix == "X: its volume is not in units and no adv is given"
+        assert sorted(off.split(", ")) == sorted(what.split(", "))
+    known = lay_out(wfbt.Market(instruments=(wfbt.Instrument(bars=bars),), digest=""), setup, 0)
+    assert not [note for note in known.notes if "not in units" in note]
+
+
+def test_a_share_of_a_volume_that_nobody_knows_is_refused():
+    setup = setup_with(orders=Orders(schedule=Schedule.pov(0.1)))
+    one = wfbt.Instrument(bars=hours(np.ones(96)), volume="none")
+    with pytest.raises(ConfigError, match=r"X: orders\.schedule pov takes a share of the volume"):
+        lay_out(wfbt.Market(instruments=(one,), digest=""), setup, 0)
+    known = wfbt.Instrument(bars=hours(np.ones(96)), volume="none", adv=240.0)
+    deck = lay_out(wfbt.Market(instruments=(known,), digest=""), setup, 0)
+    np.testing.assert_allclose(deck.activity.traded, 10.0, rtol=1e-12)
+
+
+def test_slices_belong_to_the_decision_on_execution_bars_too():
+    """Orders decided at the close of each hour find their own slices, whatever the rows between."""
+    coarse = hours(np.ones(48))
+    fine_bars = wfbt.Bars(
+        symbol="X", period=15 * MINUTE, open_ts=np.arange(48 * 4) * 15 * MINUTE,
+        **dict.fromkeys(PRICES, np.full(48 * 4, 100.0)), volume=np.full(48 * 4, 0.25),
+    )  # fmt: skip
+    market = wfbt.Market(instruments=(wfbt.Instrument(bars=coarse, execution_bars=fine_bars),), digest="")
+    target = np.where(np.arange(48) < 20, 0.0, 1.0)
+    ledger = wfbt.backtest(
+        market, target, costs=wfbt.Costs.none(), orders=Orders(schedule=Schedule.twap(over=2 * HOUR, slices=8))
+    )
+    assert ledger.fills["ts"].tolist() == [21 * HOUR + k * 15 * MINUTE for k in range(8)]
+    np.testing.assert_allclose(ledger.fills["qty"], 125.0, rtol=1e-12)
+    assert len(ledger.orders) == 1

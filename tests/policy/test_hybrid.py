@@ -31,6 +31,11 @@ class Fitted:
         return np.where(bars["close"] < self.low, -1.0, 1.0)
 
 
+def either(bars):
+    target = np.ones(len(bars))
+    return pd.DataFrame({"target": target, "other": -target}, index=bars.index)
+
+
 def nothing(bars):
     return np.full(len(bars), np.nan)
 """
@@ -203,3 +208,8 @@ def test_its_source_is_that_of_both_sides(hybrid, tmp_path):
 def test_a_parameter_that_cannot_be_meant_names_its_side(hybrid, newsy, params, message):
     with pytest.raises(ConfigError, match=message):
         evaluate(hybrid("sma_cross", "sentiment"), {"BTC": newsy(50, seed=1)}, params)
+
+
+def test_two_orders_of_which_one_fills_cannot_be_confirmed(hybrid, newsy):
+    with pytest.raises(PolicyError, match=r"hybrid: own\.py:either puts out other for BTC"):
+        evaluate(hybrid("own.py:either", "own.py:nothing"), {"BTC": newsy(60, seed=3)}, {})

@@ -141,3 +141,25 @@ def test_nothing_is_said_of_a_break_even_where_nothing_was_traded_or_replayed(fa
     assert "break-even" not in said(run)
     run.result["realism"] = None
     assert "trading costs" not in said(run)
+
+
+def test_what_became_of_orders_that_wait_is_told(fake):
+    run = fake(folds=1, days=60)
+    outcomes = {"cancelled": 7, "expired": 1200, "filled": 300, "rejected": 2}
+    run.result["events"]["orders"] = {"sent": 1509, "outcomes": outcomes, "unfilled": 1202, "shortfall": 0.0}
+    assert "Of its 1,509 orders 307 were filled, wholly or in part; 1,200 expired and 2 rejected." in said(run)
+
+
+def test_orders_that_are_all_filled_take_no_sentence(fake):
+    run = fake(folds=1, days=60)
+    before = said(run)
+    run.result["events"] |= {"orders": {"sent": 9, "outcomes": {"filled": 9}, "unfilled": 0}, "limits": {}}
+    assert said(run) == before
+
+
+def test_the_acts_of_exposure_limits_are_counted(fake):
+    run = fake(folds=1, days=60)
+    run.result["events"]["limits"] = {"correlated": 1116, "cvar": 15}
+    assert "Its exposure limits acted 1,131 times: correlated 1,116 and cvar 15." in said(run)
+    run.result["events"]["limits"] = {"gross": 1}
+    assert "Its exposure limits acted once: gross 1." in said(run)

@@ -29,6 +29,13 @@ def late(bars):
     target.iloc[1700:2000:100] = [0.5, -0.5, 0.4]
     return target
 
+def either(bars, reach=0.02):
+    turn = np.arange(len(bars)) // 24 % 2 == 0
+    side = np.where(turn, 1.0, -1.0)
+    move = reach * bars["close"]
+    return pd.DataFrame({"target": side, "trigger": bars["close"] + side * move, "other": -side,
+                         "other_trigger": bars["close"] - side * move}, index=bars.index)
+
 def idle(bars):
     return pd.Series(0.0, index=bars.index)
 """
@@ -104,6 +111,16 @@ def shared(data, tmp_path_factory):
 # One position or several
 
 
+def test_either_leg_of_an_order_is_on_the_sleeves_share_of_the_account(data, tmp_path):
+    quarter = {"policy": policy("rules.py:either"), "symbols": ["AAA"], "weight": 0.25}
+    whole = NO_LIMITS | {"costs": {"participation": None}}
+    ledger = run_sleeves(data, tmp_path, {"only": quarter}, FIXED, **whole).ledger
+    weight = np.abs(ledger.position[:, 0] * ledger.mark[:, 0] / ledger.equity)
+    assert len(ledger.fills) > 20
+    assert {1, -1} == set(np.sign(ledger.position[:, 0])) - {0}
+    assert weight.max() < 0.3
+
+
 def test_two_opposite_sleeves_that_are_netted_trade_nothing(data, tmp_path):
     result = run_sleeves(data, tmp_path, {"long": LONG, "short": SHORT}, FIXED, netting=True, **NO_LIMITS)
     assert len(result.ledger.fills) == 0
@@ -164,7 +181,8 @@ def test_two_halves_of_one_strategy_netted_trade_as_the_whole(data, tmp_path):
 
 def test_a_sleeve_that_has_not_spoken_counts_as_nothing_in_the_net_position(data, tmp_path):
     late = {"policy": policy("rules.py:late"), "symbols": ["AAA"], "weight": 0.5}
-    result = run_sleeves(data, tmp_path, {"late": late, "long": LONG}, FIXED, netting=True, **NO_LIMITS)
+    whole = NO_LIMITS | {"costs": {"participation": None}}
+    result = run_sleeves(data, tmp_path, {"late": late, "long": LONG}, FIXED, netting=True, **whole)
     ledger = result.ledger
     row = np.arange(len(ledger.ts)) + TRAIN * 24
     late_says = np.select([row < 1700, row < 1800, row < 1900], [0.0, 0.25, -0.25], 0.2)

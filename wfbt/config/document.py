@@ -51,7 +51,7 @@ def read_file(path: Path) -> Document:
         if not path.exists():
             raise ConfigError(f"{source}: no such file{_neighbour(path)}")
         if not path.is_file():
-            raise ConfigError(f"{source}: must be a strategy file, is not a regular file")
+            raise ConfigError(f"{source}: must be a YAML file, is not a regular file")
         with path.open("rb") as stream:
             data = stream.read(MOST_BYTES + 1)
     except (OSError, ValueError) as error:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from wfbt.config.document import DEEPEST, Document, Key, canonical_json, read_file, read_text, write_text
-from wfbt.config.messages import MOST_LINES, key_text, nearest, sentence, shown, where
+from wfbt.config.messages import key_text, mistakes, nearest, sentence, shown, where
 from wfbt.config.schema import Strategy, spell_latency
 from wfbt.config.support import refusals
 from wfbt.config.values import Duration, Time
@@ -52,10 +53,22 @@ def load_strategy(
         if given is not None:
             _override(document.tree, key, given, option, str(source))
             origins[key] = option
-    document = replace(document, tree=under(document.tree, source))
+    _without_effect(document.tree, origins, str(source))
+    document = replace(document, tree=under(document.tree, source, origins))
     strategy = _validate(document, origins, str(source))
     strategy._base = source.parent
     return strategy
+
+
+def _without_effect(tree: Mapping[str, Any], origins: Mapping[Key, str], source: str) -> None:
+    """Refuse a fee set from outside that the file's own ladder of fees would silently keep from mattering."""
+    costs = tree.get("costs")
+    for name in ("maker_bps", "taker_bps"):
+        origin = origins.get(("costs", name), "")
+        if origin.startswith("--set") and isinstance(costs, dict) and costs.get("fee_tiers"):
+            raise ConfigError(
+                f"{source}: costs.{name} changes nothing beside costs.fee_tiers; set costs.fee_tiers=[] too ({origin})"
+            )
 
 
 def resolved(strategy: Strategy) -> dict[str, Any]:
@@ -100,29 +113,16 @@ def _validate(document: Document, origins: Mapping[Key, str], source: str) -> St
         findings = [f for f in error.errors(include_url=False) if not any(_related(where(f), r) for r, _ in refused)]
     if strategy is not None and not refused:
         return strategy
-    count = len(refused) + len(findings)
-    most = count if count <= MOST_LINES else MOST_LINES - 1
-    told: list[tuple[Key, str]] = [*refused]
-    told += [(where(f), sentence(f, Strategy)) for f in findings[: max(0, most - len(refused))]]
     latency = document.tree.get("latency", {})
     bare = not isinstance(latency, dict) or "model" in latency
-    lines = []
-    for path, text in told[:most]:
-        if bare and path[:2] == ("latency", "order"):
-            path, text = ("latency", *path[2:]), text.replace("latency.order", "latency")
-        origin = _origin(path, origins)
-        lines.append(f"{source}: {text}" + (f" ({origin})" if origin else ""))
-    if count > most:
-        lines.append(f"{source}: and {count - most} more mistakes")
-    raise ConfigError("\n".join(lines))
 
+    def told() -> Iterator[tuple[Key, str]]:
+        for path, text in itertools.chain(refused, ((where(f), sentence(f, Strategy)) for f in findings)):
+            if bare and path[:2] == ("latency", "order"):
+                path, text = ("latency", *path[2:]), text.replace("latency.order", "latency")
+            yield path, text
 
-def _origin(path: Key, origins: Mapping[Key, str]) -> str | None:
-    """Where the key stands, or the nearest section around it, or what opened its section."""
-    for length in range(len(path), 0, -1):
-        if path[:length] in origins:
-            return origins[path[:length]]
-    return next((origin for key, origin in origins.items() if path and key[: len(path)] == path), None)
+    raise ConfigError(mistakes(told(), len(refused) + len(findings), origins, source))
 
 
 def _related(path: Key, refused: Key) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -12,6 +13,8 @@ from typing import Annotated, Any, get_args, get_origin
 from pydantic import BaseModel, Tag
 
 MOST_LINES = 5
+
+Key = tuple[str | int, ...]
 
 _PLAIN_KEY = re.compile(r"[\w:/@+-][\w.:/@+= -]{0,79}")
 
@@ -89,6 +92,26 @@ Finding = Mapping[str, Any]
 """One entry of `ValidationError.errors()`."""
 
 
+def mistakes(told: Iterable[tuple[Key, str]], count: int, origins: Mapping[Key, str], source: str) -> str:
+    """What is wrong with `source`, in at most five lines: `told` are paths and sentences, `count` says how many."""
+    most = count if count <= MOST_LINES else MOST_LINES - 1
+    lines = []
+    for path, text in itertools.islice(told, most):
+        origin = _origin(path, origins)
+        lines.append(f"{source}: {text}" + (f" ({origin})" if origin else ""))
+    if count > most:
+        lines.append(f"{source}: and {count - most} more mistakes")
+    return "\n".join(lines)
+
+
+def _origin(path: Key, origins: Mapping[Key, str]) -> str | None:
+    """Where the key stands, or the nearest section around it, or what opened its section."""
+    for length in range(len(path), 0, -1):
+        if path[:length] in origins:
+            return origins[path[:length]]
+    return next((origin for key, origin in origins.items() if path and key[: len(path)] == path), None)
+
+
 def _tagged(found: Finding) -> tuple[str | int, ...]:
     return tuple(part for part in found["loc"] if part != "[key]")
 
@@ -117,6 +140,8 @@ def sentence(found: Finding, root: type[BaseModel]) -> str:
         hint = f"; did you mean {near}?" if near else ""
         rule = f"must be {choices[0]}" if len(choices) == 1 else f"must be one of {', '.join(choices)}"
         return f"{key} {rule}, was {shown(value)}{hint}"
+    if kind == "no_model" and isinstance(value, dict) and "model" in value:
+        return f"{key}.model {found['msg'].replace('have a model:', 'be one of')}, was {shown(value['model'])}"
     if kind in _KINDS:
         return f"{key} {_KINDS[kind]}, was {_described(value)}{_advice(kind, value)}"
     if kind in _RULES:

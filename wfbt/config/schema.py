@@ -28,14 +28,13 @@ from wfbt.config.section import Section
 from wfbt.config.support import refusals
 from wfbt.config.trading import (
     CorrelatedLimit,
-    FeeTier,
+    FeeTiers,
     Limit,
     Orders,
     Participation,
     Ratchet,
     Scale,
     Tiers,
-    rising_volumes,
 )
 from wfbt.config.values import (
     AutoDuration,
@@ -54,6 +53,7 @@ from wfbt.config.values import (
     Parameter,
     PartOfOne,
     Positive,
+    Rebatable,
     RuleName,
     SleeveName,
     Span,
@@ -143,12 +143,12 @@ class Impact(Section):
 class Costs(Section):
     """Fees, spread and impact; a maker rebate is negative."""
 
-    maker_bps: Annotated[float, Field(gt=-10_000, lt=10_000)] = 2.0
+    maker_bps: Rebatable = 2.0
     taker_bps: Bps = 5.0
     half_spread_bps: Bps = 0.5
     impact: Impact | None = Impact()
     participation: Participation | None = Participation()
-    fee_tiers: Annotated[tuple[FeeTier, ...], Listed, AfterValidator(rising_volumes)] = ()
+    fee_tiers: FeeTiers = ()
 
 
 class Constant(Section):
@@ -435,6 +435,8 @@ class Exits(Section):
         for kind in ("stop", "take"):
             if getattr(self, f"{kind}_atr") is not None and getattr(self, f"{kind}_pct") is not None:
                 raise ValueError(f"has {kind}_atr and {kind}_pct: keep one of them, set the other to null")
+        if self.trail_follow and self.trail_atr is None:
+            raise ValueError("has trail_follow without trail_atr, the distance in ATRs that follows")
         return self
 
 
@@ -462,7 +464,7 @@ class Limits(Section):
     cvar: Limit | None = None
     liquidity: Limit | None = None
     stops: Limit | None = None
-    tail: Fraction = 0.05
+    tail: Annotated[float, Field(gt=0, lt=1)] = 0.05
     window: Annotated[int, Field(ge=30, le=10_000)] = 250
 
 
@@ -627,6 +629,13 @@ class Strategy(Section):
                 "across",
                 "must leave room for {count} test windows after folds.train within the data ({span})",
                 {"key": "folds.test", "count": self.folds.count or 1, "span": str(span), "value": str(test)},
+            )
+        participation = self.costs.participation
+        if self.limits.liquidity is not None and (participation is None or participation.order is None):
+            raise PydanticCustomError(
+                "across",
+                "needs costs.participation.order, the share of the volume at which one leaves",
+                {"key": "limits.liquidity", "value": self.limits.liquidity.most},
             )
         for key in ("accept", "repair"):
             for index, selection in enumerate(getattr(self.quality, key)):

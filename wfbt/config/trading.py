@@ -5,10 +5,10 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 
 from wfbt.config.section import Section
-from wfbt.config.values import Bps, Duration, Fraction, Listed, NonNegative, PartOfOne, Positive, Span
+from wfbt.config.values import UNITS, Bps, Duration, Fraction, Listed, NonNegative, PartOfOne, Positive, Rebatable, Span
 
 Count = Annotated[int, Field(ge=2, le=10_000)]
 
@@ -35,6 +35,13 @@ class Vwap(Section):
     over: Span
     slices: Count
     profile: Span = Duration.parse("20d")
+
+    @field_validator("profile")
+    @classmethod
+    def _some_day(cls, profile: Duration) -> Duration:
+        if profile < UNITS["d"]:
+            raise ValueError("must be at least 1d")
+        return profile
 
 
 class Pov(Section):
@@ -110,17 +117,20 @@ class FeeTier(Section):
     """Fees from a value traded in 30 days on."""
 
     volume: NonNegative
-    maker_bps: Annotated[float, Field(gt=-10_000, lt=10_000)]
+    maker_bps: Rebatable
     taker_bps: Bps
 
 
-def rising_volumes(tiers: tuple[FeeTier, ...]) -> tuple[FeeTier, ...]:
+def _rising_volumes(tiers: tuple[FeeTier, ...]) -> tuple[FeeTier, ...]:
     """Fee tiers that begin at 0 and rise."""
     if tiers and tiers[0].volume != 0:
         raise ValueError("must begin at volume 0")
     if any(upper.volume <= lower.volume for lower, upper in pairwise(tiers)):
         raise ValueError("must list rising volumes")
     return tiers
+
+
+FeeTiers = Annotated[tuple[FeeTier, ...], Listed, AfterValidator(_rising_volumes)]
 
 
 class Cap(Section):
@@ -137,7 +147,11 @@ class Correlated(Cap):
 
 
 def _spell(value: object) -> object:
-    return {"most": value} if isinstance(value, int | float) and not isinstance(value, bool) else value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return {"most": value}
+    if value is None or isinstance(value, dict | Cap):
+        return value
+    raise ValueError("must be a number, or {most: NUMBER, act: cap, refuse or flatten}")
 
 
 Limit = Annotated[Cap, BeforeValidator(_spell)]
@@ -148,7 +162,7 @@ class Ratchet(Section):
     """Once the best price is `after` stop distances beyond the entry, the stop keeps the share `keep` of it."""
 
     after: Positive
-    keep: Fraction
+    keep: Annotated[float, Field(gt=0, lt=1)]
 
 
 class Scale(Section):

@@ -189,6 +189,8 @@ NonNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(gt=0, le=1)]
 PartOfOne = Annotated[float, Field(ge=0, lt=1)]
 Bps = Annotated[float, Field(ge=0, lt=10_000)]
+Rebatable = Annotated[float, Field(gt=-10_000, lt=10_000)]
+"""bps of a fee that is a rebate when negative."""
 
 File = Annotated[str, AfterValidator(_file)]
 """A path, glob or s3:// address, kept as written."""

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from wfbt.data.market import DAY, HOUR, Instrument, Market
 from wfbt.engine.exposure import daily_marks_returns, trailing_correlations
 from wfbt.engine.setup import Setup
+from wfbt.errors import ConfigError
 from wfbt.features.indicators import atr
 from wfbt.kernels.abi import Activity, Tape
 
@@ -60,16 +61,44 @@ def needs_volume(setup: Setup) -> bool:
     return bool(setup.costs.participation or setup.orders.touch or (schedule and schedule.model == "pov"))
 
 
-def mend_volume(column: F8, one: Instrument, length: I8, horizon: int) -> list[str]:
+def volume_known(one: Instrument) -> bool:
+    """Whether its bars say what was traded, in units."""
+    return one.volume == "units" and bool(one.bars.volume.any())
+
+
+def volume_notes(one: Instrument, setup: Setup) -> list[str]:
+    """What of `setup` a symbol is not held to because nobody knows its volume; ConfigError on a share of it.
+
+    That its orders have no impact is said when the market is read.
+    """
+    if volume_known(one):
+        return []
+    participation = setup.costs.participation
+    model = setup.orders.schedule.model if setup.orders.schedule else None
+    off = ["the parts of orders.schedule are equal"] if model == "vwap" else []
+    if one.adv is None:
+        if model == "pov":
+            raise ConfigError(
+                f"{one.symbol}: orders.schedule pov takes a share of the volume, and that is not in units; give "
+                "data.symbols.*.adv, or another schedule"
+            )
+        if participation and (participation.order or participation.hour):
+            off.append("fills are not cut to it")
+        if setup.orders.touch:
+            off.append("a limit that is only touched is not filled")
+        if setup.limits.exposure.liquidity is not None:
+            off.append("limits.liquidity is not judged")
+    why = "its volume is not in units" + ("" if one.adv else " and no adv is given")
+    return [f"{one.symbol}: {why}: {', '.join(off)}"] if off else []
+
+
+def mend_volume(column: F8, one: Instrument, length: I8, horizon: int) -> None:
     """Put what is known instead of a volume that is not in units into `column` (T,), the symbol's rows, in place."""
     here = ~np.isnan(column)
     if one.adv is not None:
         column[here] = one.adv * length[here] / horizon
-        return []
-    if one.volume == "units" and one.bars.volume.any():
-        return []
-    column[here] = np.nan
-    return [f"{one.symbol}: its volume is not in units and no adv is given, so fills are not cut to it"]
+    elif not volume_known(one):
+        column[here] = np.nan
 
 
 def activity_of(

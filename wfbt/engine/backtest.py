@@ -36,6 +36,7 @@ from wfbt.policy.base import NAMES, Columns
 
 F8 = npt.NDArray[np.float64]
 MOST_FIRST_FILLS = 4_000_000
+_FINITE = {"target": "use NaN to leave the position alone", "other": "use NaN for no second order"}
 
 
 def replay_ledger(deck: Deck, intents: npt.NDArray[np.void], rules: Rules, first: int = 0, last: int = 0) -> Ledger:
@@ -199,11 +200,13 @@ def _one(given: Any, symbol: str, places: npt.NDArray[np.int64], closes: npt.NDA
     elif rows != len(places):
         raise PolicyError(f"{symbol}: {rows} targets for {len(places)} bars")
     for name, column in columns.items():
-        wrong = np.isinf(column) if name == "target" else np.isinf(column) | (column <= 0)
+        wrong, rule = np.isinf(column), _FINITE.get(name, "it must be > 0, NaN for none")
+        if name not in _FINITE:
+            wrong |= column <= 0
+        if name == "expire":
+            wrong |= ~np.isnan(column) & (column != np.floor(column))
+            rule = "it must be a whole number of bars >= 1, NaN for never"
         if wrong.any():
             row = int(np.flatnonzero(wrong)[0])
-            raise PolicyError(
-                f"{symbol}: {name} is {column[row]} at row {row}; "
-                + ("use NaN to leave the position alone" if name == "target" else "it must be > 0, NaN for none")
-            )
+            raise PolicyError(f"{symbol}: {name} is {column[row]} at row {row}; {rule}")
     return Columns(**columns)

@@ -29,7 +29,7 @@ ABSENT: Mapping[str, float | int] = {
     **dict.fromkeys(("limit", "trigger", "other_size", "other_limit", "other_trigger"), np.nan),
     "expire": NEVER,
 }
-COLUMNS = ("row", "asset", "target", "size", "stop", "take", "trail", *ABSENT)
+COLUMNS = ("row", "asset", "target", "size", "stop", "take", "trail", "bar", *ABSENT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -47,8 +47,10 @@ class Said:
     limit, trigger, other_size, other_limit, other_trigger : float64, or None where no row has one
     expire : int64 or None
         ns UTC; None: nothing lapses.
+    bar : int64, or None without slices
+        Decision bar of the row.
     slices : int
-        Slices of every order; those of (row, asset) begin at (row·`assets` + asset)·slices.
+        Slices of every order; those of (bar, asset) begin at (bar·`assets` + asset)·slices.
     """
 
     row: npt.NDArray[np.int64]
@@ -64,6 +66,7 @@ class Said:
     other_limit: F8 | None = None
     other_trigger: F8 | None = None
     expire: npt.NDArray[np.int64] | None = None
+    bar: npt.NDArray[np.int64] | None = None
     slices: int = 0
     assets: int = 1
 
@@ -84,8 +87,8 @@ class Said:
         for name, absent in ABSENT.items():
             column = getattr(self, name)
             out[name] = absent if column is None else column
-        if self.slices:
-            out["first_slice"] = (self.row * self.assets + self.asset) * self.slices
+        if self.bar is not None:
+            out["first_slice"] = (self.bar * self.assets + self.asset) * self.slices
             out["last_slice"] = out["first_slice"] + self.slices
         if len(out) and self.asset[0] == self.asset[-1]:
             return out
@@ -216,6 +219,11 @@ class Lowering:
             name: own if (own := getattr(wants, name)) is not None else self._distances[a][name]
             for name in ("stop", "take", "trail")
         }
+        if self.exits.ratchet is not None and distances["stop"] is None:
+            raise PolicyError(
+                f"{symbol}: exits.ratchet counts in stop distances, and there is no stop: let the rule return one, or "
+                "set exits.stop_atr or stop_pct"
+            )
         scale = self._scales[a]
         weight = self._weight(a, wants.target, distances["stop"])
         weight = weight if scale is None else weight * scale
@@ -240,6 +248,7 @@ class Lowering:
             take=reach["take"],
             trail=reach["trail"],
             **self._order(a, wants, distances["stop"], some),
+            bar=place if self._slices else None,
             slices=self._slices,
             assets=len(self.deck.symbols),
         )
@@ -257,13 +266,18 @@ class Lowering:
         if wants.expire is not None and not np.isnan(wants.expire).all():
             bars = self.market.instruments[a].bars
             lapses = np.full(len(bars), NEVER)
-            known = ~np.isnan(wants.expire)
+            known = wants.expire < (NEVER - bars.close_ts) // bars.period  # beyond 64 bits is never
             lapses[known] = bars.close_ts[known] + wants.expire[known].astype(np.int64) * bars.period
             given["expire"] = some(lapses)
         return given
 
     def _check_orders(self, symbol: str, wants: Columns) -> None:
-        """PolicyError on orders that the schedule cannot work."""
+        """PolicyError on orders that the schedule cannot work, and on exits that contradict the policy's own."""
+        if self.exits.trail_follow and wants.trail is not None and not np.isnan(wants.trail).all():
+            raise PolicyError(
+                f"{symbol}: the policy returned trail, and exits.trail_follow would replace its distance on the next "
+                "bar; set exits.trail_follow to false, or let the rule return none"
+            )
         schedule = self.setup.orders.schedule
         for name in ("trigger", "other"):
             column = getattr(wants, name)

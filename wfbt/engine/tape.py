@@ -13,10 +13,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from wfbt.data.market import DAY, Instrument, Market
-from wfbt.engine.activity import activity_of, mend_volume, needs_volume
+from wfbt.engine.activity import activity_of, mend_volume, needs_volume, volume_known, volume_notes
 from wfbt.engine.clock import Clock, clock_of
 from wfbt.engine.costs import HORIZON, Costs
-from wfbt.engine.schedule import slices_of
+from wfbt.engine.schedule import coarse_note, slices_of
 from wfbt.engine.setup import Setup
 from wfbt.engine.venue import fee_tiers, margin_tiers
 from wfbt.errors import DataError
@@ -54,7 +54,7 @@ class Deck:
     activity : Activity
         What caps, following trails and exposure limits look up.
     venue : Venue
-        Tiers, exposure limits, last rows and slices; those of an intent at (row·A + asset)·n.
+        Tiers, exposure limits, last rows and slices; those of decision bar t at (t·A + asset)·n.
     notes : tuple of str
         What had to be assumed; for the manifest.
     """
@@ -149,7 +149,8 @@ def lay_out(market: Market, setup: Setup, seed: int) -> Deck:
             _place_bars(columns, a, one, own, decisions, fine, open_ts)
         if needs_volume(setup):
             _place_bars(traded, a, one, own, decisions, fine, open_ts)
-            notes += mend_volume(traded["volume"][:, a], one, close_ts - open_ts, horizon)
+            mend_volume(traded["volume"][:, a], one, close_ts - open_ts, horizon)
+        notes += volume_notes(one, setup)
         if one.bars.open_ts[-1] < clock.coarse_open[-1]:
             final[a] = decisions[own[-1]]
         if marks is not columns:
@@ -182,6 +183,7 @@ def lay_out(market: Market, setup: Setup, seed: int) -> Deck:
         arrive=_arrivals(close_ts, delays, assets),
         gauss=gauss,
     )
+    notes += coarse_note(tape, setup.orders.schedule)
     calendar = clock.calendar(day_rows)
     activity = activity_of(
         market, tape, traded["volume"], day_rows, calendar.days_a_year, setup, horizon, places, decisions
@@ -191,7 +193,7 @@ def lay_out(market: Market, setup: Setup, seed: int) -> Deck:
         fees=fee_tiers(costs.fee_tiers),
         bounds=exposure.bounds(),
         final=final,
-        slices=slices_of(market, tape, setup.orders.schedule),
+        slices=slices_of(market, tape, decisions, setup.orders.schedule),
     )
     return Deck(
         symbols=market.symbols,
@@ -337,7 +339,7 @@ def _place_impact(sigma: F8, volume: F8, a: int, one: Instrument, rows: I8, hori
     notes = []
     if one.adv is not None:
         traded = np.where(np.isnan(deviation), np.nan, one.adv)
-    elif one.volume == "none" or not one.bars.volume.any():
+    elif not volume_known(one):
         traded = np.full(len(traded), np.nan)
     elif costs.impact:
         notes.append(f"{one.symbol}: the first 2 bars have no trailing volatility, so an order there has no impact")

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
+from wfbt.errors import PolicyError
 from wfbt.policy.columns import NAMES, Columns
 from wfbt.policy.composite import F8, Composite, standing, taken
 from wfbt.policy.rule import Frames, Rule
@@ -50,6 +51,12 @@ class Hybrid(Composite):
         shares = self.split(params)
         proposals = self.propose.columns(frames, shares["propose"], train)
         opinions = self.confirm.opinion(frames, shares["confirm"], train)
+        for symbol, one in proposals.items():
+            if one.other is not None and not np.isnan(one.other).all():
+                raise PolicyError(
+                    f"hybrid: {self.propose.name} puts out other for {symbol}, and of two orders on either side of the "
+                    "market none can be confirmed before one is filled; let it put out one"
+                )
         return {symbol: confirmed(one, opinions[symbol].target, self.mode) for symbol, one in proposals.items()}
 
 

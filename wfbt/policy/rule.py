@@ -115,7 +115,11 @@ class Rule:
         said = self.opinion(frames, params, train)
         if not self.per_symbol:
             return said
-        return {symbol: replace(one, target=one.target / len(frames)) for symbol, one in said.items()}
+        count = len(frames)
+        return {
+            symbol: replace(one, target=one.target / count, other=None if one.other is None else one.other / count)
+            for symbol, one in said.items()
+        }
 
     def opinion(
         self, frames: Frames, params: Mapping[str, Any], train: npt.NDArray[np.int64] | None = None

@@ -180,6 +180,17 @@ def break_even(result: Mapping[str, Any]) -> list[str]:
     return [said]
 
 
+def _unfilled(orders: Mapping[str, Any]) -> list[str]:
+    """How many orders came to nothing; an order that is at once filled is not worth a sentence."""
+    outcomes = orders.get("outcomes") or {}
+    lost = {name: outcomes[name] for name in ("expired", "rejected", "replaced", "cut") if outcomes.get(name)}
+    if not lost:
+        return []
+    ends = listing([f"{count:,} {name}" for name, count in lost.items()])
+    done = orders["sent"] - orders["unfilled"]
+    return [f"Of its {orders['sent']:,} orders {done:,} were filled, wholly or in part; {ends}."]
+
+
 def _events(events: Mapping[str, Any]) -> list[str]:
     said = []
     if events.get("liquidations"):
@@ -188,6 +199,11 @@ def _events(events: Mapping[str, Any]) -> list[str]:
     if events.get("breakers"):
         times = "once" if events["breakers"] == 1 else f"{events['breakers']:,} times"
         said.append(f"A circuit breaker flattened it {times}.")
+    said += _unfilled(events.get("orders") or {})
+    if limits := events.get("limits"):
+        acts = listing([f"{name} {count:,}" for name, count in limits.items()])
+        total = sum(limits.values())
+        said.append(f"Its exposure limits acted {'once' if total == 1 else f'{total:,} times'}: {acts}.")
     if events.get("stopped"):
         said.append(
             f"Its drawdown limit stopped it for good on {moment(events['stopped'])}; nothing was traded after that."

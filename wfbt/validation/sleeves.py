@@ -277,7 +277,7 @@ def _pages(portfolio: Portfolio, fold: Fold, shares: Sequence[SleeveFold]) -> di
         wants = study.columns(share.trial.chosen, times)
         for symbol in member.symbols:
             own = wants[symbol]
-            pages[pair_name(symbol, member.name)] = replace(own, target=share.weight * own.target)
+            pages[pair_name(symbol, member.name)] = _weighted(own, share.weight)
     return pages
 
 
@@ -285,6 +285,12 @@ def _say(portfolio: Portfolio, pages: Mapping[str, Columns], rows: tuple[int, in
     """What the account is told on decision bars `rows`; `carried` holds what stands of each pair, and is moved on."""
     columns = _net(portfolio.deck, pages, rows, carried) if portfolio.netting else pages
     return portfolio.book_lowering.say(columns).within(*span(portfolio.book, *rows))
+
+
+def _weighted(wants: Columns, weight: float) -> Columns:
+    """What a sleeve wants, on its share of the account; either leg of an order is a target."""
+    other = None if wants.other is None else weight * wants.other
+    return replace(wants, target=weight * wants.target, other=other)
 
 
 def _net(
