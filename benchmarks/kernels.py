@@ -50,7 +50,7 @@ def market(rows: int, period: int = HOUR, seed: int = 0) -> wfbt.Market:
     close = 100 * np.exp(lfilter([1.0], [1.0, -0.9995], rng.normal(0, 0.004, rows)))
     opens = np.r_[100.0, close[:-1]]
     bars = wfbt.Bars(
-        symbol="X",
+        symbol=f"X{seed:02}",
         period=period,
         open_ts=np.arange(rows) * period,
         open=opens,
@@ -71,12 +71,18 @@ LIMITS = wfbt.Limits(max_daily_loss=0.5, max_drawdown=0.95, losses=1000, cool_do
 SETUP = Setup(costs=COSTS, latency=LATENCY, account=ACCOUNT_, sizing=wfbt.Sizing(max_position=1.0), limits=LIMITS)
 
 
-def intents(rows: int, share: float, seed: int, brackets: bool) -> np.ndarray:
-    """New targets on a random `share` of rows, with stops and take-profits or without."""
+def together(assets: int, rows: int, period: int) -> wfbt.Market:
+    """That many such markets in one account."""
+    return wfbt.Market(instruments=tuple(market(rows, period, a).instruments[0] for a in range(assets)), digest="")
+
+
+def intents(rows: int, share: float, seed: int, brackets: bool, assets: int = 1) -> np.ndarray:
+    """New targets on a random `share` of rows of each asset, with stops and take-profits or without."""
     rng = np.random.default_rng(seed)
-    at = np.flatnonzero(rng.random(rows) < share)
+    at = np.flatnonzero(rng.random(rows * assets) < share)
     out = np.zeros(len(at), INTENT)
-    out["row"], out["size"] = at, rng.uniform(-0.3, 0.3, len(at))
+    out["row"], out["asset"] = np.divmod(at, assets)
+    out["size"] = rng.uniform(-0.3, 0.3, len(at)) / assets**0.5
     for name, distance in (("stop", 2.0), ("take", 3.0), ("trail", np.nan)):
         out[name] = distance if brackets else np.nan
     for name in ("limit", "trigger", "other_size", "other_limit", "other_trigger"):
@@ -104,10 +110,11 @@ def floor_kernel(opens, close, target, cash, fee, equity):
 
 def kernel_seconds(deck, said, rules: Rules) -> tuple[float, np.void]:
     """Least time of one full-ledger replay, the memory it writes included, and its tally."""
-    rows = len(deck.tape.open_ts)
+    rows, assets = deck.tape.open.shape
     lanes = np.zeros(1, LANE)
     lanes["stop"], lanes["last"] = rows, len(said)
     tally = np.zeros(1, TALLY)
+    room = 2 * len(said) + 64 * assets
 
     def work() -> None:
         tally[:] = np.zeros(1, TALLY)
@@ -115,10 +122,9 @@ def kernel_seconds(deck, said, rules: Rules) -> tuple[float, np.void]:
         equity, cash, liquidation, shortfall = columns
         replay(
             deck.tape, deck.terms, deck.stamps, deck.contracts, deck.day_rows, said, lanes, record_of(rules),
-            deck.slots, deck.activity, deck.venue, np.zeros(2 * len(said) + 64, FILL),
-            np.zeros(max(1, len(deck.stamps)), PAYMENT), np.zeros(2 * len(said) + 64, ORDER_LOG), np.zeros(2, EVENT),
-            np.zeros(2 * len(said) + 64, LIQUIDATION), equity, cash,
-            np.zeros((rows, 1)), liquidation, shortfall, np.full((1, len(deck.day_rows)), np.nan), tally,
+            deck.slots, deck.activity, deck.venue, np.zeros(room, FILL), np.zeros(max(1, len(deck.stamps)), PAYMENT),
+            np.zeros(room, ORDER_LOG), np.zeros(1 + assets, EVENT), np.zeros(room, LIQUIDATION), equity, cash,
+            np.zeros((rows, assets)), liquidation, shortfall, np.full((1, len(deck.day_rows)), np.nan), tally,
             np.zeros(1, ACCOUNT),
         )  # fmt: skip
 
@@ -172,6 +178,28 @@ def full_realism() -> None:
     print(f"    fills per bar {done.tallies['fills'].sum() / rows / lanes:.3f}")
 
 
+def portfolio() -> None:
+    print("\na portfolio under the same realism, one account (one thread)")
+    assets, rows = 50, 20_000
+    deck = lay_out(together(assets, rows, MINUTE), SETUP, seed=1)
+    rules = rules_of(SETUP, deck.horizon)
+    for name, share, most in (
+        ("50 assets × 20 k minutes, full ledger, intents on 5% of bars", 0.05, 15.0),
+        ("50 assets × 20 k minutes, full ledger, held without a fill", 0.0, 4.0),
+    ):
+        said = intents(rows, share or 1.0, 1, share > 0, assets)
+        if not share:
+            said = said[:assets]
+        ledger = replay_ledger(deck, said, rules)
+        ledger.reconcile()
+        seconds, tally = kernel_seconds(deck, said, rules)
+        assert tally["equity"] == ledger.equity[-1] and tally["fills"] == len(ledger.fills)
+        assert tally["fills"] == assets if not share else tally["fills"] > 0.9 * len(said)
+        nanos = seconds * 1e9 / rows / assets
+        row(name, f"{nanos:.1f} ns/bar/asset", f"<= {most:g}", nanos <= most)
+        print(f"    fills per bar and asset {tally['fills'] / rows / assets:.3f}")
+
+
 def against_vectorbt() -> None:
     print("\nwhole calls against vectorbt's from_signals, Numba engine, the same orders")
     with warnings.catch_warnings():
@@ -214,7 +242,7 @@ def against_vectorbt() -> None:
                 rules = rules_of(setup, deck.horizon)
                 from wfbt.policy.base import Columns
 
-                said = [lowering.lower({"X": Columns(target=held[:, lane])}) for lane in range(columns)]  # noqa: B023
+                said = [lowering.lower({"X00": Columns(target=held[:, lane])}) for lane in range(columns)]  # noqa: B023
                 return replay_lanes(deck, said, [(0, rows)] * columns, rules)  # noqa: B023
 
             count = int(ours().tallies["fills"].sum())
@@ -232,5 +260,6 @@ if __name__ == "__main__":
     print(describe())
     begun = time.perf_counter()
     full_realism()
+    portfolio()
     against_vectorbt()
     print(f"\npeak memory {peak_mib():,.0f} MiB, {time.perf_counter() - begun:.0f} s in all")

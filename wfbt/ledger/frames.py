@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from wfbt.kernels.abi import Act, Bound, Liquidity, Outcome, Reason
@@ -12,6 +13,8 @@ from wfbt.ledger.wording import words
 
 if TYPE_CHECKING:
     from wfbt.ledger.ledger import Ledger
+
+F8 = npt.NDArray[np.float64]
 
 
 def fills_frame(ledger: Ledger) -> pd.DataFrame:
@@ -61,13 +64,7 @@ def orders_frame(ledger: Ledger) -> pd.DataFrame:
     against arrival, in quote of a linear contract and coin of an inverse one).
     """
     orders = ledger.orders
-    filled = orders["filled"]
-    done = filled != 0
-    price = np.full(len(orders), np.nan)
-    price[done] = orders["value"][done] / np.abs(filled[done])
-    multiplier = ledger.multiplier[orders["asset"]]
-    shortfall = np.zeros(len(orders))
-    shortfall[done] = multiplier[done] * filled[done] * (ledger.v(price[done]) - ledger.v(orders["arrival"][done]))
+    price, shortfall = _filled_at(ledger)
     expire = pd.Series(pd.to_datetime(orders["expire"], unit="ns", utc=True))
     return pd.DataFrame(
         {
@@ -83,6 +80,28 @@ def orders_frame(ledger: Ledger) -> pd.DataFrame:
             "shortfall": shortfall,
         }
     )
+
+
+def _filled_at(ledger: Ledger) -> tuple[F8, F8]:
+    """(M,) average price of each order's fills, NaN where it has none, and what they cost against its arrival."""
+    orders = ledger.orders
+    by_number = np.argsort(orders["number"], kind="stable")
+    numbers = orders["number"][by_number]
+    place = np.searchsorted(numbers, ledger.fills["parent"])
+    known = place < len(numbers)
+    known[known] = numbers[place[known]] == ledger.fills["parent"][known]
+    fills, order = ledger.fills[known], by_number[place[known]]
+    # Of an inverse contract values add up and prices do not: their average is harmonic.
+    v = ledger.v(fills["price"])
+    units = np.bincount(order, np.abs(fills["qty"]), len(orders))
+    worth = np.bincount(order, np.abs(fills["qty"]) * v, len(orders))
+    average = np.full(len(orders), np.nan)
+    done = units > 0
+    average[done] = worth[done] / units[done]
+    if ledger.inverse:
+        average = -1.0 / average
+    slipped = ledger.multiplier[fills["asset"]] * fills["qty"] * (v - ledger.v(orders["arrival"][order]))
+    return average, np.bincount(order, slipped, len(orders)).astype(np.float64)
 
 
 def events_frame(ledger: Ledger) -> pd.DataFrame:
