@@ -20,6 +20,7 @@ GROSS, NET, ASSET, CONCENTRATION, CORRELATED, VAR, CVAR, LIQUIDITY, STOPS, VOLAT
 CAP, REFUSE, FLATTEN = range(3)
 EPSILON = 1e-9  # of a tick or a lot
 ROUNDING = 1e-12
+PART = 1e-9  # of an order, the least that counts
 OFF = {
     "participation": inf,
     "hourly": inf,
@@ -62,6 +63,11 @@ def replay(
 
 def sign(x: float) -> int:
     return (x > 0) - (x < 0)
+
+
+def exceeds(value: float, most: float) -> bool:
+    """Is a limit broken, by more than rounding?"""
+    return value > most * (1 + ROUNDING)
 
 
 def down(x: float, grid: float) -> float:
@@ -572,10 +578,14 @@ class Replay:
             least = p
         if abs(after) <= q * (1 + ROUNDING):
             return delta
-        return self.dropped_to(spec, sign(after) * max(q, least), position, delta)
+        return self.dropped_to(spec, least, q - least, sign(after), position, delta)
 
-    def dropped_to(self, spec: Spec, after: float, position: float, delta: float) -> float:
-        cut = self.step(spec, after, position)
+    def dropped_to(self, spec: Spec, least: float, more: float, side: int, position: float, delta: float) -> float:
+        """The quantity after which `more` than the `least` is held."""
+        more = max(more, 0.0)
+        if spec.lot == 0:
+            more = floor(more / (PART * abs(delta)) + 0.01) * PART * abs(delta)
+        cut = self.step(spec, side * (least + more), position)
         return cut if abs(cut) > ROUNDING * abs(delta) else 0.0
 
     # Price
@@ -1346,7 +1356,7 @@ class Replay:
         x = max(0.0, free / (u * (1 / self.rules["leverage"] + c)))
         if abs(after) - kept <= x * (1 + ROUNDING):
             return delta
-        return self.dropped_to(spec, sign(after) * (kept + x), position, delta)
+        return self.dropped_to(spec, kept, x, sign(after), position, delta)
 
     # Exposure limits
 
@@ -1434,8 +1444,7 @@ class Replay:
             if g == 0 or self.lessens(a, g):
                 return None
             for bound in bounds:
-                value, most = judge(g, bound)
-                if value > most:
+                if exceeds(*judge(g, bound)):
                     return bound
             return None
 
@@ -1459,19 +1468,20 @@ class Replay:
         if self.bounds[VOLATILITY][1] == CAP:
             bounds.remove(VOLATILITY)
             vol, most = judge(goal, VOLATILITY)
-            if vol > most:
+            if exceeds(vol, most):
                 goal *= most / vol
         if broken(goal, bounds) is None:
             return goal
         position = self.states[a].position
-        low, high = position if position * goal > 0 else 0.0, goal
+        begin = position if position * goal > 0 else 0.0
+        low, high = begin, goal
         for _ in range(60):
             middle = (low + high) / 2
             if broken(middle, bounds) is None:
                 low = middle
             else:
                 high = middle
-        return low
+        return low if abs(low - begin) > PART * abs(goal) else begin
 
     @staticmethod
     def scale(legs: list[Leg], factor: float) -> None:
@@ -1505,7 +1515,7 @@ class Replay:
             alone = bound in (ASSET, CORRELATED, LIQUIDITY)
             for a in held if alone else held[:1]:
                 value, most = self.judged(t, a, bound, units, losses)
-                if value > most:
+                if exceeds(value, most):
                     self.tell(t, a if alone else -1, bound, value, most)
                     self.flatten_everything(t)
                     return

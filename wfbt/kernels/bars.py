@@ -40,6 +40,7 @@ from wfbt.kernels.margin import (
     affordable,
     backing,
     free_margin,
+    lay_marks,
     lay_spans,
     liquidate,
     liquidation_mark,
@@ -54,6 +55,7 @@ from wfbt.kernels.orders import (
     forget,
     grows,
     inside_bar,
+    lapse,
     room_of,
     set_brackets,
     side_of,
@@ -320,9 +322,7 @@ def replay(
                                 s["flatten"] = 0
                             tried = reason == Reason.TIME  # what it leaves at work goes on at the next open
                         if s["working"] != 0 and work[a]["plain"] == 0 and work[a]["expire"] <= begin:
-                            s["working"] = 0
-                            if keep:
-                                end_order(orders[work[a]["log"]], Outcome.EXPIRED, work[a]["expire"])
+                            lapse(s, work[a], orders[max(work[a]["log"], 0)], keep)
                         while s["flying"] > 0 or (s["working"] != 0 and not tried):
                             # The order at work goes first, then those in flight, the earliest arrival first.
                             order, at = work[a], begin
@@ -364,9 +364,7 @@ def replay(
                                 if not trades:
                                     s["working"] = 1
                                     if work[a]["plain"] == 0 and work[a]["expire"] <= at:
-                                        s["working"] = 0
-                                        if keep:
-                                            end_order(orders[work[a]["log"]], Outcome.EXPIRED, work[a]["expire"])
+                                        lapse(s, work[a], orders[max(work[a]["log"], 0)], keep)
                                     continue
                             s["working"] = 0
                             tried = True
@@ -583,7 +581,7 @@ def replay(
                     worth += c["multiplier"] * s["position"] * value(mark_close[x], c["inverse"])
             if worth <= 0.0 and not halted:
                 halted = True
-                lay_spans(spans, state, contracts, mark_close, mark_close, mark_close, row)
+                lay_marks(spans, state, contracts, mark_close, row)
                 for a in range(assets):
                     cancel_all(state[a], flight, work, a, orders, keep, now)
                 n, _, _ = liquidate(
@@ -646,6 +644,7 @@ def replay(
                         s = state[np.uint64(intent["asset"])]
                         s["held"] = intent["size"]
                         s["intent"] = k
+                        s["judged"] = t
                         s["refused"] = 0
                     k += 1
                     if far and k + AHEAD < last:
@@ -666,7 +665,6 @@ def replay(
                         if fresh:
                             if isnan(s["held"]):
                                 continue
-                            s["judged"] = t
                         elif s["position"] == 0.0 or not isnan(s["held"]) or s["judged"] == t:
                             continue
                         if account["blocked_until"] == NEVER:
@@ -821,6 +819,7 @@ def replay(
                 moving = trailing or (ratcheted and ratchets(s, rules))
                 margin = liquidation_mark(backing(account, s, c, rules), s, c)
                 margin *= 1.0 + 1e-9 if long else 1.0 - 1e-9
+                ends = final[0] if delists else -1
                 if deadline != NEVER:
                     due = min(due, np.searchsorted(open_ts, deadline))
                 level, target = s["level"], s["target"]
@@ -828,7 +827,7 @@ def replay(
                     stamp += 1
                     pays = stamps[stamp]["row"] if stamp < len(stamps) else stop
                 while True:
-                    if t >= due and open_ts[t] >= deadline:
+                    if t >= due and (open_ts[t] >= deadline or t == ends):
                         break
                     if t == pays:
                         while pays == t:

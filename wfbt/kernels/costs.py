@@ -24,6 +24,14 @@ def on_tick(price, side, tick):
 
 
 @inlined
+def on_grid(level, side, tick):
+    """`level` on the grid, up for side 1 and down for side −1; below one tick that is 0, which no price reaches."""
+    if tick == 0.0:
+        return level
+    return ceil(level / tick - 1e-9) * tick if side > 0.0 else floor(level / tick + 1e-9) * tick
+
+
+@inlined
 def whole_lots(qty, lot):
     """`qty` cut toward zero; 0.3 is three lots of 0.1, whatever binary fractions say."""
     if lot == 0.0:

@@ -5,7 +5,7 @@ from math import inf, isnan, nan, sqrt
 from wfbt.kernels._jit import inlined, njit
 from wfbt.kernels.abi import Outcome, Reason, Schedule
 from wfbt.kernels.account import NEVER, trade
-from wfbt.kernels.costs import on_tick, slippage, whole_lots
+from wfbt.kernels.costs import on_grid, slippage, whole_lots
 
 
 @inlined
@@ -25,7 +25,7 @@ def stop_level(state, tick, rules):
             level, because = kept, Reason.RATCHET
     if level <= 0.0 or level == inf:
         return 0.0 if long else inf, because
-    return on_tick(level, -side, tick), because
+    return on_grid(level, -side, tick), because
 
 
 @inlined
@@ -41,9 +41,10 @@ def take_level(state, tick):
     if isnan(state["take"]):
         return inf if long else 0.0
     if long:
-        return on_tick(state["entry"] + state["take"], -1.0, tick)
+        level = on_grid(state["entry"] + state["take"], -1.0, tick)
+        return level if level > 0.0 else inf
     level = state["entry"] - state["take"]
-    return on_tick(level, 1.0, tick) if level > 0.0 else 0.0
+    return on_grid(level, 1.0, tick) if level > 0.0 else 0.0
 
 
 @inlined
@@ -172,6 +173,8 @@ def leave_at(
             price, asset, 1 if maker else 0, reason, rules,
         )  # fmt: skip
     elif take or reason == Reason.BREAKER:
+        if not take:
+            bare(state)
         return False
     account["orders"] += 1
     if reason == Reason.BREAKER:

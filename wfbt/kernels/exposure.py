@@ -108,12 +108,18 @@ def measure(bound, a, units, losses, worth, equity, contracts, bounds, activity,
 
 
 @njit
+def breaks(planned, most):
+    """Is a limit broken?  Not by the last bits of sums that meet it exactly."""
+    return planned > most * (1.0 + 1e-12)
+
+
+@njit
 def first_broken(last, a, units, losses, worth, equity, contracts, bounds, activity, t, rules):
     """The first limit before `last` that is broken, or PASS, and both sides of it."""
     for bound in range(last):
         if bounds[bound]["most"] < inf:
             planned, most = measure(bound, a, units, losses, worth, equity, contracts, bounds, activity, t, rules)
-            if planned > most:
+            if breaks(planned, most):
                 return bound, planned, most
     return PASS, 0.0, inf
 
@@ -141,13 +147,19 @@ def aim_at(g, a, distance, arrival, at, contracts, units, losses, worth):
 
 
 @njit
+def lessens(g, position):
+    """Is this goal no larger than what is held?  Then no limit minds it."""
+    return g == 0.0 or (g * position > 0.0 and abs(g) <= abs(position))
+
+
+@njit
 def judge(
     g, a, distance, equity, state, flight, work, contracts, close, mark_close, row, bounds, activity, t, now, event,
     rules,
 ):  # fmt: skip
     """What the limits make of an order to `g`: Act or PASS, and the goal that is left.  Writes `event` unless PASS."""
     position = state[a]["position"]
-    if g == 0.0 or (g * position > 0.0 and abs(g) <= abs(position)):
+    if lessens(g, position):
         return PASS, g
     assets = len(state)
     units, losses, worth = np.zeros(assets), np.zeros(assets), np.zeros(assets)
@@ -168,10 +180,12 @@ def judge(
     least = position if g * position > 0.0 else 0.0
     if bounds[Bound.VOLATILITY]["most"] < inf:
         wild, calm = measure(Bound.VOLATILITY, a, units, losses, worth, equity, contracts, bounds, activity, t, rules)
-        if wild > calm:
+        if breaks(wild, calm):
             if bounds[Bound.VOLATILITY]["act"] != Act.CAP:
                 return act, least  # no size would pass
             g *= calm / wild
+            if lessens(g, position):
+                return act, g
     # Size does not change volatility, so it is not asked again.
     aim_at(g, a, distance, arrival, at, contracts, units, losses, worth)
     broken, _, _ = first_broken(
@@ -179,6 +193,7 @@ def judge(
     )  # fmt: skip
     if broken == PASS:
         return act, g
+    start, nothing = least, 1e-9 * abs(g)
     for _ in range(BISECTIONS):
         middle = 0.5 * (least + g)
         aim_at(middle, a, distance, arrival, at, contracts, units, losses, worth)
@@ -189,7 +204,7 @@ def judge(
             least = middle
         else:
             g = middle
-    return act, least
+    return act, (least if abs(least - start) > nothing else start)
 
 
 @njit
@@ -204,7 +219,7 @@ def watch(equity, state, flight, work, contracts, close, mark_close, row, bounds
         each = bound == Bound.ASSET or bound == Bound.CORRELATED or bound == Bound.LIQUIDITY
         for a in range(assets if each else 1):
             planned, most = measure(bound, a, units, losses, worth, equity, contracts, bounds, activity, t, rules)
-            if planned > most:
+            if breaks(planned, most):
                 write_event(event, now, t, a if each else -1, bound, Act.FLATTEN, planned, most)
                 return True
     return False

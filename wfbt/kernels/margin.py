@@ -1,6 +1,6 @@
 """What margin allows and what it ends: leverage, isolated wallets, maintenance tiers and liquidation."""
 
-from math import inf, nan
+from math import floor, inf, nan
 
 from wfbt.kernels._jit import inlined, njit
 from wfbt.kernels.abi import Liquidity, Reason
@@ -44,11 +44,22 @@ def affordable(state, contract, delta, reference, spread, impact, fee_rate, fund
         most = (rules["leverage"] * (funds + cost * unit * held) - other) / (unit * (1.0 + rules["leverage"] * cost))
     if abs(after) <= most * (1.0 + 1e-12):
         return delta, slip
-    least = held if same_side else 0.0
-    cut = step_to(side * max(most, least), position, contract["lot"])
-    if abs(cut) <= 1e-12 * abs(delta):
-        return 0.0, 0.0
-    return cut, slippage(cut, impact, spread)
+    cut = cut_to(most, held if same_side else 0.0, side, position, delta, contract["lot"])
+    return cut, slippage(cut, impact, spread) if cut != 0.0 else 0.0
+
+
+@njit
+def cut_to(most, least, side, position, delta, lot):
+    """Quantity that leaves a |position| of `most`, but never below `least`; 0 when that is next to nothing.
+
+    What margin leaves is a small difference of large sums.  Without lots it counts in billionths of the order, so that
+    the rounding of those sums decides nothing: it is far less than a hundredth of that.
+    """
+    more, part = max(most - least, 0.0), 1e-9 * abs(delta)
+    if lot == 0.0:
+        more = floor(more / part + 0.01) * part
+    cut = step_to(side * (least + more), position, lot)
+    return cut if abs(cut) > 1e-12 * abs(delta) else 0.0
 
 
 @njit
@@ -168,6 +179,15 @@ def lay_spans(spans, state, contracts, mark_open, mark_high, mark_low, row):
             first, final = mark_span(state[a], mark_open[x], mark_high[x], mark_low[x])
             spans[a, 0] = value(first, contracts[a]["inverse"])
             spans[a, 1] = value(final, contracts[a]["inverse"])
+
+
+@njit
+def lay_marks(spans, state, contracts, mark, row):
+    """v at one mark of each asset, wherever its bar was entered."""
+    for a in range(len(state)):
+        if state[a]["position"] != 0.0:
+            spans[a, 0] = value(mark[row + a], contracts[a]["inverse"])
+            spans[a, 1] = spans[a, 0]
 
 
 @njit

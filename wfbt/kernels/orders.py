@@ -9,7 +9,7 @@ from math import inf, isnan, nan, sqrt
 from wfbt.kernels._jit import inlined, njit
 from wfbt.kernels.abi import Outcome, Reason, Schedule
 from wfbt.kernels.account import NEVER, goal_after_costs, trade, value
-from wfbt.kernels.costs import delayed_price, on_tick, step_to, whole_lots
+from wfbt.kernels.costs import delayed_price, on_grid, step_to, whole_lots
 from wfbt.kernels.exits import cancel_work, end_order, moved_by, reached, set_levels
 from wfbt.kernels.margin import affordable, free_margin
 
@@ -84,6 +84,22 @@ def cancel_all(state, flight, work, asset, orders, keep, ts):
             end_order(orders[flight[asset, i]["log"]], Outcome.CANCELLED, ts)
         cancel_work(state, work[asset], orders[max(work[asset]["log"], 0)], keep, ts)
     forget(state)
+
+
+@inlined
+def give_up(state, outcome):
+    """What an order wanted that lapsed or was rejected is wanted no more, unless a newer one is on its way."""
+    if (outcome == Outcome.EXPIRED or outcome == Outcome.REJECTED) and state["flying"] == 0:
+        state["wanted"] = nan
+
+
+@njit
+def lapse(state, order, log, keep):
+    """The order at work has reached its time."""
+    state["working"] = 0
+    give_up(state, Outcome.EXPIRED)
+    if keep:
+        end_order(log, Outcome.EXPIRED, order["expire"])
 
 
 @njit
@@ -244,10 +260,10 @@ def fill_order(
         goal = goal_after_costs(worth, s, c, size, reference, account["taker"], rules)
     delta = step_to(goal, s["position"], c["lot"])
     order["acted"] = t
-    if room <= 0.0 or delta * side < 0.0:
-        return False, Outcome.OPEN
     if delta == 0.0:
         return False, Outcome.FILLED
+    if room <= 0.0 or delta * side < 0.0:
+        return False, Outcome.OPEN
     side = 1.0 if delta > 0.0 else -1.0
     if order["schedule"] != Schedule.WHOLE:
         room = min(room, scheduled_room(order, slices, goal, s["position"], side, traded, begin, delay, rules))
@@ -277,6 +293,8 @@ def fill_order(
         account, tally, s, c, out, keep, qty, reference, slip, spread, fee_rate, 0.0 if maker else c["tick"], bound,
         t, at, now, number, order["number"], arrival, a, 1 if maker else 0, order["reason"], rules,
     )  # fmt: skip
+    if leg == 1 and s["flying"] == 0:
+        s["wanted"] = size
     keep_leg(order, leg)
     order["filled"] += qty
     if keep and order["log"] >= 0:
@@ -285,7 +303,8 @@ def fill_order(
     set_brackets(s, order, c, price, opened, at, rules)
     if qty != cut:
         return True, Outcome.CUT
-    return True, Outcome.FILLED if cut == delta else Outcome.OPEN
+    # What rounding leaves of an order that was filled in parts is nothing to do.
+    return True, Outcome.FILLED if cut == delta or step_to(goal, s["position"], c["lot"]) == 0.0 else Outcome.OPEN
 
 
 @njit
@@ -312,14 +331,14 @@ def try_leg(
     if step_to(goal, s["position"], c["lot"]) == 0.0:
         return False, Outcome.FILLED  # nothing to do
     if not isnan(trigger):
-        if side * reference < side * on_tick(trigger, side, tick):
+        if side * reference < side * on_grid(trigger, side, tick):
             return False, Outcome.OPEN
         let_rest(order, leg, NEVER)
     impact = order["impact"] if order["log"] >= 0 else exit_impact
     room = room_of(s, rules, traded, hourly, begin)
     maker, bound = False, nan
     if not isnan(limit):
-        bound = on_tick(limit, -side, tick)
+        bound = on_grid(limit, -side, tick)
         works = order["schedule"] == Schedule.SLICES or order["schedule"] == Schedule.POV
         if rests <= t:
             if not reached(opening, bound, tick, side < 0.0):
@@ -383,8 +402,10 @@ def at_open(
             outcome = Outcome.OPEN  # the other leg has something to do
     if outcome == Outcome.OPEN:
         s["working"] = 1
-    elif keep and order["log"] >= 0:
-        end_order(log, outcome, order["expire"] if outcome == Outcome.EXPIRED else at)
+    else:
+        give_up(s, outcome)
+        if keep and order["log"] >= 0:
+            end_order(log, outcome, order["expire"] if outcome == Outcome.EXPIRED else at)
     return filled
 
 
@@ -413,15 +434,15 @@ def inside_bar(
             continue
         only_touched = False
         if not isnan(trigger):
-            price = on_tick(trigger, side, tick)
+            price = on_grid(trigger, side, tick)
             acts = growing and (high >= price if side > 0.0 else low <= price)
         else:
-            price = on_tick(limit, -side, tick)
+            price = on_grid(limit, -side, tick)
             larger = goal * position > 0.0 and grows(position, goal)
             acts = growing == (position == 0.0 or larger)
             if acts and not reached(low if side > 0.0 else high, price, tick, side < 0.0):
                 only_touched = True
-                acts = rules["touch"] * traded > 0.0 and (low <= price if side > 0.0 else high >= price)
+                acts = low <= price if side > 0.0 else high >= price
         if acts and abs(price - opening) < nearest:
             chosen, nearest, at_price, side_chosen, touched = leg, abs(price - opening), price, side, only_touched
     if chosen < 0:
@@ -430,12 +451,13 @@ def inside_bar(
     goal, size, limit, trigger, _ = leg_of(order, chosen)
     room = room_of(s, rules, traded, hourly, begin)
     if touched:
-        room = min(room, rules["touch"] * traded)
+        most = rules["touch"] * traded
+        room = min(room, most if most > 0.0 else 0.0)
     maker, bound, outcome, filled = isnan(trigger), nan, Outcome.OPEN, False
     if not maker:
         let_rest(order, chosen, t + 1)
         if not isnan(limit):
-            bound = on_tick(limit, -side_chosen, tick)
+            bound = on_grid(limit, -side_chosen, tick)
             spread = rules["half_spread"] + moved_by(abs(order["filled"]), c, order["impact"])
             taken = room_within(bound, at_price, side_chosen, spread, order["impact"])
             if taken < 0.0:
@@ -453,6 +475,7 @@ def inside_bar(
         s["anchor"] = at_price
     if outcome != Outcome.OPEN:
         s["working"] = 0
+        give_up(s, outcome)
         if keep and order["log"] >= 0:
             end_order(log, outcome, now - 1)
     return filled
