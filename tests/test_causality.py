@@ -104,15 +104,15 @@ def policy_named(name, folder):
 
 @dataclass(frozen=True, kw_only=True)
 class Path:
-    """One symbol as it happened, at the finest step, (ROWS, PARTS)."""
+    """One symbol as it happened, at the finest step, (rows, PARTS)."""
 
     step: np.ndarray  # log return
     up: np.ndarray  # wicks, ≥ 0
     down: np.ndarray
     volume: np.ndarray
-    premium: np.ndarray  # (ROWS,) of the mark
-    rate: np.ndarray  # (ROWS,) funding, used where a stamp falls
-    present: np.ndarray  # (ROWS,) bool
+    premium: np.ndarray  # (rows,) of the mark
+    rate: np.ndarray  # (rows,) funding, used where a stamp falls
+    present: np.ndarray  # (rows,) bool
 
     def until(self, row, other):
         """This path up to and with `row`, another one from there on, whose first open is the last close."""
@@ -124,24 +124,25 @@ class Path:
         return Path(**fields)
 
 
-def draw(seed):
+def draw(seed, rows=ROWS):
     rng = np.random.default_rng(seed)
-    shape = (ROWS, PARTS)
-    present = rng.random(ROWS) > 0.02
+    shape = (rows, PARTS)
+    present = rng.random(rows) > 0.02
     present[:2] = True
     return Path(
         step=rng.normal(0, 0.006, shape) * (1 + 4 * (rng.random(shape) < 0.01)),
         up=rng.exponential(0.002, shape),
         down=rng.exponential(0.002, shape),
         volume=rng.uniform(50, 500, shape),
-        premium=rng.normal(0, 0.0008, ROWS),
-        rate=rng.normal(0.0001, 0.0003, ROWS),
+        premium=rng.normal(0, 0.0008, rows),
+        rate=rng.normal(0.0001, 0.0003, rows),
         present=present,
     )
 
 
 def instrument(symbol, path, level):
     """Bars of an hour, execution bars of a quarter for a part, funding every eight hours, marks for two of three."""
+    rows = len(path.step)
     close = level * np.exp(np.cumsum(path.step.ravel()))
     opens = np.r_[level, close[:-1]]
     fine = {
@@ -151,7 +152,7 @@ def instrument(symbol, path, level):
         "close": close,
         "volume": path.volume.ravel(),
     }
-    parts = {name: column.reshape(ROWS, PARTS) for name, column in fine.items()}
+    parts = {name: column.reshape(rows, PARTS) for name, column in fine.items()}
     coarse = {
         "open": parts["open"][:, 0],
         "high": parts["high"].max(axis=1),
@@ -159,9 +160,9 @@ def instrument(symbol, path, level):
         "close": parts["close"][:, -1],
         "volume": parts["volume"].sum(axis=1),
     }
-    open_ts = START + HOUR * np.arange(ROWS)
-    there = path.present & (np.arange(ROWS) >= (60 if symbol == "CCC" else 0))  # listed late
-    within = np.zeros(ROWS, bool)
+    open_ts = START + HOUR * np.arange(rows)
+    there = path.present & (np.arange(rows) >= (60 if symbol == "CCC" else 0))  # listed late
+    within = np.zeros(rows, bool)
     within[FINE] = True
     small = np.flatnonzero(np.repeat(within & there, PARTS))
     # The premium at a bar's open is that of the close before it.
@@ -169,7 +170,7 @@ def instrument(symbol, path, level):
     mark = {"open": coarse["open"] * before, "close": coarse["close"] * after}
     mark["high"] = np.maximum(coarse["high"] * after, np.maximum(mark["open"], mark["close"]))
     mark["low"] = np.minimum(coarse["low"] * after, np.minimum(mark["open"], mark["close"]))
-    stamps = np.arange(8, ROWS, 8)
+    stamps = np.arange(8, rows, 8)
     # A settlement at an open belongs to the past of that open: the row before has drawn it.
     settled = mark["close"][stamps - 1]
     known = np.where(stamps % 16 == 0, np.nan, settled)
@@ -205,7 +206,7 @@ def market_of(paths):
             Series(
                 name="news",
                 columns=("mood",),
-                available_ts=START + HOUR * np.arange(ROWS) + HOUR // 2,
+                available_ts=START + HOUR * np.arange(len(paths[0].rate)) + HOUR // 2,
                 values=np.tanh(paths[0].rate / 0.0004)[:, None],
             ),
         ),
