@@ -20,6 +20,7 @@ GROSS, NET, ASSET, CONCENTRATION, CORRELATED, VAR, CVAR, LIQUIDITY, STOPS, VOLAT
 CAP, REFUSE, FLATTEN = range(3)
 EPSILON = 1e-9  # of a tick or a lot
 ROUNDING = 1e-12
+DUST = 1e-9  # of the opening cash, which is none
 PART = 1e-9  # of an order, the least that counts
 OFF = {
     "participation": inf,
@@ -65,9 +66,9 @@ def sign(x: float) -> int:
     return (x > 0) - (x < 0)
 
 
-def exceeds(value: float, most: float) -> bool:
+def exceeds(value: float, most: float, slack: float = ROUNDING) -> bool:
     """Is a limit broken, by more than rounding?"""
-    return value > most * (1 + ROUNDING)
+    return value > most * (1 + slack)
 
 
 def down(x: float, grid: float) -> float:
@@ -656,7 +657,7 @@ class Replay:
                 "impact": impact,
             }
         )
-        order.filled += qty
+        order.filled += abs(qty) if order.reason == BREAKER else qty
         if order.log is not None:
             order.log["filled"] += qty
             order.log["value"] += abs(qty) * price
@@ -1157,11 +1158,11 @@ class Replay:
         self.equity = self.cash
         for a, v in marks.items():
             self.equity += self.specs[a].m * self.states[a].position * v
-        if self.equity <= 0:
+        if self.equity <= DUST * self.rules["cash"]:
             if marks:
                 self.close_at_marks(t, marks, None, dict.fromkeys(marks, self.within(t)))
-            else:
-                self.shortfall -= self.cash
+            self.shortfall -= min(self.cash, 0.0)
+            self.liquidation_fees += max(self.cash, 0.0)
             self.cash = self.equity = 0.0
             self.halted = True
             for a in range(len(self.states)):
@@ -1440,11 +1441,11 @@ class Replay:
             loss = self.loss_to(a, close, close - sign(g) * stop, sign(g)) if g != 0 else 0.0
             return self.judged(t, a, bound, units, [loss if b == a else x for b, x in enumerate(losses)])
 
-        def broken(g: float, bounds: Sequence[int]) -> int | None:
+        def broken(g: float, bounds: Sequence[int], slack: float = ROUNDING) -> int | None:
             if g == 0 or self.lessens(a, g):
                 return None
             for bound in bounds:
-                if exceeds(*judge(g, bound)):
+                if exceeds(*judge(g, bound), slack):
                     return bound
             return None
 
@@ -1477,7 +1478,7 @@ class Replay:
         low, high = begin, goal
         for _ in range(60):
             middle = (low + high) / 2
-            if broken(middle, bounds) is None:
+            if broken(middle, bounds, 0.0) is None:
                 low = middle
             else:
                 high = middle

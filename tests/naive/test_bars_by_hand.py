@@ -466,7 +466,8 @@ def test_the_insurance_pays_what_an_isolated_position_loses_beyond_its_wallet(ru
 def test_isolated_margin_cuts_an_order_to_what_is_free(run: Engine) -> None:
     # x · 100 · (1/2 + 0.01) = 1000; what stays free is nothing.
     result = run(quiet_case([FLAT, FLAT], [order(size=5.0)], isolated=True, leverage=2.0, taker=0.01))
-    assert told(result["fills"], "qty") == [(near(1000.0 / 51.0),)]
+    # 1000 / 51, counted in billionths of the 50 that were ordered.
+    assert told(result["fills"], "qty") == [(near(19.6078431),)]
     assert told(result["orders"], "outcome") == [(Outcome.CUT,)]
 
 
@@ -474,7 +475,8 @@ def test_isolated_margin_frees_what_a_reversal_closes(run: Engine) -> None:
     # Long 20 at 100 with a wallet of 1000 at twofold leverage; free 0.  A rise to 110 earns 200: x · 110/2 = 1200.
     rise = (110.0, 110.0, 110.0, 110.0)
     case = quiet_case([FLAT, FLAT, rise], [order(size=2.0), order(1, -9.0)], isolated=True, leverage=2.0)
-    assert run(case)["position"][-1] == [near(-1200.0 / 55.0)]
+    # 1200 / 55 = 21.8181…, counted in billionths of the 110 from 20 long to 90 short: 198 347 107 of them.
+    assert run(case)["position"][-1] == [near(-198_347_107 * 110e-9)]
 
 
 # Exposure limits

@@ -68,6 +68,7 @@ from wfbt.kernels.orders import (
 AHEAD = 1
 NEAR = 8
 CACHED = 50_000
+DUST = 1e-9  # of the opening cash: an account that has no more is empty
 DAY = 86_400_000_000_000
 
 
@@ -182,6 +183,7 @@ def replay(
     floor_of, roof_of = np.zeros(assets), np.zeros(assets)
     breakers = rules["daily_loss"] < inf or rules["drawdown"] < inf
     banded = rules["band"] < inf
+    dust = DUST * rules["cash"]
     turns = 2 if assets > 1 else 1
     far = len(open) > CACHED
     most_fills = assets * (slots + 10)  # that one row can make
@@ -306,7 +308,8 @@ def replay(
                         while settles and s["stamp"] < len(stamps) and is_due(stamps[s["stamp"]], t, a, begin):
                             p = settle(account, tally, s, c, stamps[s["stamp"]], payments[p], p, step, t)
                         if s["position"] == 0.0:
-                            s["flatten"] = 0
+                            if trades:
+                                s["flatten"] = 0
                         elif trades and (
                             s["flatten"] != 0
                             or (begin >= s["deadline"] and (s["working"] == 0 or work[a]["log"] >= 0))
@@ -484,8 +487,6 @@ def replay(
                             keep, t, begin, now, rules,
                         )  # fmt: skip
                         account["cash"] += short
-                        if short > 0.0 and abs(account["cash"]) <= 1e-12 * rules["cash"]:
-                            account["cash"] = 0.0  # what rounding leaves of an account that had nothing else
                         fee_of_venue += fee
                         fallen_short += short
                 elif exposed:
@@ -579,7 +580,7 @@ def replay(
                     x = np.uint64(row + a)
                     flat = False
                     worth += c["multiplier"] * s["position"] * value(mark_close[x], c["inverse"])
-            if worth <= 0.0 and not halted:
+            if worth <= dust and not halted:
                 halted = True
                 lay_marks(spans, state, contracts, mark_close, row)
                 for a in range(assets):
@@ -588,7 +589,8 @@ def replay(
                     account, tally, state, contracts, spans, 1.0, account["cash"], 0, assets, fills, n, liquidations,
                     keep, t, begin, now, rules,
                 )  # fmt: skip
-                fallen_short -= account["cash"]
+                fallen_short -= min(account["cash"], 0.0)
+                fee_of_venue += max(account["cash"], 0.0)
                 account["cash"] = 0.0
                 worth, flat = 0.0, True
                 tally["status"] = Status.HALTED
@@ -806,10 +808,10 @@ def replay(
                 t, quiet = due, True
                 continue
             peak, trough = account["peak"], account["trough"]
-            least = 0.0
+            least = dust
             if breakers:
                 in_day = account["day_equity"] * (1.0 - rules["daily_loss"])
-                least = max(0.0, peak * (1.0 - rules["drawdown"]), in_day)
+                least = max(dust, peak * (1.0 - rules["drawdown"]), in_day)
             if assets == 1:
                 s, c = state[0], contracts[0]
                 units, inverse = c["multiplier"] * s["position"], c["inverse"]
@@ -880,7 +882,7 @@ def replay(
                             end_day(account, ring, fees, days_until(close_ts, t))
                         if breakers:
                             in_day = worth * (1.0 - rules["daily_loss"])
-                            least = max(0.0, peak * (1.0 - rules["drawdown"]), in_day)
+                            least = max(dust, peak * (1.0 - rules["drawdown"]), in_day)
                     t += 1
             else:
                 for a in range(assets):

@@ -15,6 +15,7 @@ from wfbt.kernels.orders import farthest
 LEAST_DAYS = 30
 BISECTIONS = 60
 PASS = -1
+SLACK = 1e-12  # a limit is not broken by the last bits of sums that meet it; a goal that is cut to it has none
 
 
 @njit
@@ -108,18 +109,12 @@ def measure(bound, a, units, losses, worth, equity, contracts, bounds, activity,
 
 
 @njit
-def breaks(planned, most):
-    """Is a limit broken?  Not by the last bits of sums that meet it exactly."""
-    return planned > most * (1.0 + 1e-12)
-
-
-@njit
-def first_broken(last, a, units, losses, worth, equity, contracts, bounds, activity, t, rules):
-    """The first limit before `last` that is broken, or PASS, and both sides of it."""
+def first_broken(last, a, units, losses, worth, equity, contracts, bounds, activity, t, rules, slack):
+    """The first limit before `last` that is broken by more than `slack`, or PASS, and both sides of it."""
     for bound in range(last):
         if bounds[bound]["most"] < inf:
             planned, most = measure(bound, a, units, losses, worth, equity, contracts, bounds, activity, t, rules)
-            if breaks(planned, most):
+            if planned > most * (1.0 + slack):
                 return bound, planned, most
     return PASS, 0.0, inf
 
@@ -169,7 +164,7 @@ def judge(
     aim_at(g, a, distance, arrival, at, contracts, units, losses, worth)
     kinds = len(bounds)
     broken, planned, most = first_broken(
-        kinds, a, units, losses, worth, equity, contracts, bounds, activity, t, rules
+        kinds, a, units, losses, worth, equity, contracts, bounds, activity, t, rules, SLACK
     )  # fmt: skip
     if broken == PASS:
         return PASS, g
@@ -180,7 +175,7 @@ def judge(
     least = position if g * position > 0.0 else 0.0
     if bounds[Bound.VOLATILITY]["most"] < inf:
         wild, calm = measure(Bound.VOLATILITY, a, units, losses, worth, equity, contracts, bounds, activity, t, rules)
-        if breaks(wild, calm):
+        if wild > calm * (1.0 + SLACK):
             if bounds[Bound.VOLATILITY]["act"] != Act.CAP:
                 return act, least  # no size would pass
             g *= calm / wild
@@ -189,7 +184,7 @@ def judge(
     # Size does not change volatility, so it is not asked again.
     aim_at(g, a, distance, arrival, at, contracts, units, losses, worth)
     broken, _, _ = first_broken(
-        kinds - 1, a, units, losses, worth, equity, contracts, bounds, activity, t, rules
+        kinds - 1, a, units, losses, worth, equity, contracts, bounds, activity, t, rules, SLACK
     )  # fmt: skip
     if broken == PASS:
         return act, g
@@ -198,7 +193,7 @@ def judge(
         middle = 0.5 * (least + g)
         aim_at(middle, a, distance, arrival, at, contracts, units, losses, worth)
         broken, _, _ = first_broken(
-            kinds - 1, a, units, losses, worth, equity, contracts, bounds, activity, t, rules
+            kinds - 1, a, units, losses, worth, equity, contracts, bounds, activity, t, rules, 0.0
         )  # fmt: skip
         if broken == PASS:
             least = middle
@@ -219,7 +214,7 @@ def watch(equity, state, flight, work, contracts, close, mark_close, row, bounds
         each = bound == Bound.ASSET or bound == Bound.CORRELATED or bound == Bound.LIQUIDITY
         for a in range(assets if each else 1):
             planned, most = measure(bound, a, units, losses, worth, equity, contracts, bounds, activity, t, rules)
-            if breaks(planned, most):
+            if planned > most * (1.0 + SLACK):
                 write_event(event, now, t, a if each else -1, bound, Act.FLATTEN, planned, most)
                 return True
     return False
