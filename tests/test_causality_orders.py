@@ -186,7 +186,7 @@ def test_everything_that_could_leak_happens(rule):
     assert bounds >= set(Bound), set(Bound) - bounds
     assert {int(code) for ledger in made.values() for code in ledger.events["act"]} == {0, 1, 2}
     reasons = {int(code) for ledger in made.values() for code in ledger.fills["reason"]}
-    assert reasons >= {Reason.TARGET, Reason.BAND, Reason.STOP, Reason.TAKE, Reason.TRAIL, Reason.RATCHET}
+    assert reasons >= {Reason.TARGET, Reason.STOP, Reason.TAKE, Reason.TRAIL, Reason.RATCHET}
     isolated = made["orders that may not take, on isolated margin"]
     assert len(isolated.liquidations) > 0
     for way in ("twap", "vwap", "pov", "iceberg"):

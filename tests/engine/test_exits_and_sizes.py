@@ -6,6 +6,7 @@ import pytest
 import wfbt
 from tests.engine.stage import FREE, filled, instrument, market, said
 from wfbt.data.market import DAY
+from wfbt.errors import PolicyError
 
 
 def stopped(rows, exits, side=1, **spoken):
@@ -46,9 +47,10 @@ def test_a_ratchet_never_lets_go_of_what_it_has():
     assert stopped(rows, RATCHET, stop=5.0) == [(5, 110, "ratchet")]
 
 
-def test_a_ratchet_measures_by_the_stop_at_the_entry_and_does_nothing_without_one():
+def test_a_ratchet_measures_by_the_stop_at_the_entry_and_is_refused_without_one():
     rows = [100, 100, 100, (100, 120, 100, 120), (120, 120, 101, 101), 101]
-    assert stopped(rows, RATCHET) == []
+    with pytest.raises(PolicyError, match="there is no stop"):
+        stopped(rows, RATCHET)
     assert stopped(rows, RATCHET, stop=11.0) == []  # two of 11 are beyond 120
     assert stopped(rows, RATCHET, stop=10.0) == [(4, 110, "ratchet")]
 
