@@ -19,6 +19,7 @@ from wfbt.data.market import HOUR
 CONFIG, DATA = 2, 5
 RULES = """
 import numpy as np
+import pandas as pd
 
 
 def raises(bars):
@@ -43,6 +44,13 @@ def says_nothing(bars):
 
 def leaves(bars):
     raise SystemExit(0)
+
+
+def bid(bars, **columns):
+    out = pd.DataFrame({"target": np.ones(len(bars))}, index=bars.index)
+    for name, value in columns.items():
+        out[name] = np.where(np.arange(len(bars)) == 9, float(value), np.nan)
+    return out
 
 
 class FailsLate:
@@ -75,6 +83,19 @@ def absent(folder):
 
 def rule(name):
     return config(policy={"rule": f"rules.py:{name}", "search": {}})
+
+
+def bid(**columns):
+    """A rule whose row 9 says this, in orders that nothing works."""
+    return config(policy={"rule": "rules.py:bid", "params": columns, "search": {}})
+
+
+def venue(content):
+    def write_it(folder):
+        (folder / "mine.yaml").write_text(content)
+        write_strategy(folder, venue="mine.yaml")
+
+    return write_it
 
 
 def column(name, value):
@@ -304,12 +325,12 @@ TABLE = {
     "a rule that is not in its file": (
         rule("rases"),
         CONFIG,
-        "PolicyError: <here>/small.yaml: rules.py:rases: there is no rases in rules.py, did you mean raises?; it has raises, too_short, infinite, says_text, says_nothing, leaves, FailsLate",
+        "PolicyError: <here>/small.yaml: rules.py:rases: there is no rases in rules.py, did you mean raises?; it has raises, too_short, infinite, says_text, says_nothing, leaves, bid, FailsLate",
     ),
     "a rule that raises": (
         rule("raises"),
         CONFIG,
-        "PolicyError: <here>/small.yaml: rules.py:raises: rules.py:6: KeyError: 'vwap'",
+        "PolicyError: <here>/small.yaml: rules.py:raises: rules.py:7: KeyError: 'vwap'",
     ),
     "a rule of the wrong length": (
         rule("too_short"),
@@ -324,17 +345,97 @@ TABLE = {
     "a rule that returns text": (
         rule("says_text"),
         CONFIG,
-        "PolicyError: <here>/small.yaml: rules.py:says_text: AAA: returned a str; return a Series or array of targets, or a DataFrame of target, limit, stop, take, trail, expire",
+        "PolicyError: <here>/small.yaml: rules.py:says_text: AAA: returned a str; return a Series or array of targets, or a DataFrame of target, limit, stop, take, trail, expire, trigger, other, other_limit, other_trigger",
     ),
     "a rule that returns nothing": (
         rule("says_nothing"),
         CONFIG,
-        "PolicyError: <here>/small.yaml: rules.py:says_nothing: AAA: returned nothing; return a Series or array of targets, or a DataFrame of target, limit, stop, take, trail, expire",
+        "PolicyError: <here>/small.yaml: rules.py:says_nothing: AAA: returned nothing; return a Series or array of targets, or a DataFrame of target, limit, stop, take, trail, expire, trigger, other, other_limit, other_trigger",
     ),
     "a rule that ends the program": (
         rule("leaves"),
         CONFIG,
-        "PolicyError: <here>/small.yaml: rules.py:leaves: rules.py:26: SystemExit: 0",
+        "PolicyError: <here>/small.yaml: rules.py:leaves: rules.py:27: SystemExit: 0",
+    ),
+    "a limit of zero": (
+        bid(limit=0.0),
+        CONFIG,
+        "PolicyError: <here>/small.yaml: rules.py:bid: AAA: limit is 0.0 at row 9 (2024-01-01 10:00:00Z); a limit is a price > 0; NaN means a market order",
+    ),
+    "a trigger below zero": (
+        bid(trigger=-5.0),
+        CONFIG,
+        "PolicyError: <here>/small.yaml: rules.py:bid: AAA: trigger is -5.0 at row 9 (2024-01-01 10:00:00Z); a trigger is a price > 0; NaN means at once",
+    ),
+    "an order that lapses at once": (
+        bid(expire=0),
+        CONFIG,
+        "PolicyError: <here>/small.yaml: rules.py:bid: AAA: expire is 0.0 at row 9 (2024-01-01 10:00:00Z); expire is a whole number of bars >= 1; NaN means never",
+    ),
+    "an order that lapses inside a bar": (
+        bid(expire=2.5),
+        CONFIG,
+        "PolicyError: <here>/small.yaml: rules.py:bid: AAA: expire is 2.5 at row 9 (2024-01-01 10:00:00Z); expire is a whole number of bars >= 1; NaN means never",
+    ),
+    "a second limit without a second order": (
+        bid(other_limit=90.0),
+        CONFIG,
+        "PolicyError: <here>/small.yaml: AAA: the policy returned other_limit without other, the target it belongs to",
+    ),
+    "a stop order that is to be sliced": (
+        config(
+            policy={"rule": "rules.py:bid", "params": {"trigger": 90.0}, "search": {}},
+            orders={"schedule": {"model": "twap", "over": "4h", "slices": 4}},
+        ),
+        CONFIG,
+        "PolicyError: <here>/small.yaml: AAA: the policy returned trigger, and orders.schedule works orders in parts: an order that waits for a price or for another one cannot be scheduled; set orders.schedule to null",
+    ),
+    "a trail that is to follow the range and has its own distance": (
+        config(
+            policy={"rule": "rules.py:bid", "params": {"trail": 3.0}, "search": {}},
+            exits={"trail_atr": 2.0, "trail_follow": True},
+        ),
+        CONFIG,
+        "PolicyError: <here>/small.yaml: AAA: the policy returned trail, and exits.trail_follow would replace its distance on the next bar; set exits.trail_follow to false, or let the rule return none",
+    ),
+    "a ratchet without a stop": (
+        config(exits={"stop_atr": None, "ratchet": {"after": 1, "keep": 0.5}}),
+        CONFIG,
+        "PolicyError: <here>/small.yaml: AAA: exits.ratchet counts in stop distances, and there is no stop: let the rule return one, or set exits.stop_atr or stop_pct",
+    ),
+    # Orders and venues
+    "slices closer than the bars": (
+        config(orders={"schedule": {"model": "twap", "over": "4h", "slices": 8}}),
+        CONFIG,
+        "ConfigError: <here>/small.yaml: orders.schedule: 8 slices over 240m are 30m apart, but the bars that fill them last 60m; take fewer slices or give execution_bars",
+    ),
+    "a share of an unknown volume": (
+        config(
+            data={"symbols": {"AAA": AAA | {"volume": "none"}}},
+            orders={"schedule": {"model": "pov", "share": 0.1}},
+        ),
+        CONFIG,
+        "ConfigError: <here>/small.yaml: AAA: orders.schedule pov takes a share of the volume, and that is not in units; give data.symbols.*.adv, or another schedule",
+    ),
+    "days to leave at no share of the volume": (
+        config(costs={"participation": None}, limits={"liquidity": 1}),
+        CONFIG,
+        "ConfigError: <here>/small.yaml: limits.liquidity needs costs.participation.order, the share of the volume at which one leaves, was 1.0 (line 54)",
+    ),
+    "a venue that nobody knows": (
+        config(venue="binance-usd"),
+        CONFIG,
+        'ConfigError: <here>/small.yaml: venue must be binance-coinm, binance-usdm or the path of a .yaml file, was "binance-usd"; did you mean binance-usdm? (line 63)',
+    ),
+    "a venue file that is not there": (
+        config(venue="nowhere.yaml"),
+        CONFIG,
+        "ConfigError: <here>/nowhere.yaml: no such file (venue of <here>/small.yaml, line 63)",
+    ),
+    "a venue whose margin falls with size": (
+        venue("symbols:\n  AAA:\n    tiers: [{up_to: 5, maintenance: 0.2}, {maintenance: 0.1}]\n"),
+        CONFIG,
+        "ConfigError: <here>/mine.yaml: symbols.AAA.tiers must not ask for less maintenance of more notional (line 3)",
     ),
     # Parquet
     "a data file that is not there": (

@@ -135,3 +135,13 @@ def test_an_order_with_nothing_left_to_do_is_not_called_filled(tmp_path):
     assert told["unfilled"] == told["sent"] > 20
     assert "filled" not in told["outcomes"]
     assert told["outcomes"]["nothing to do"] + told["outcomes"]["replaced"] >= told["sent"] - 1
+
+
+def test_fees_that_stand_in_tiers_alone_are_costs_that_have_a_break_even(tmp_path):
+    costs = {"maker_bps": 0, "taker_bps": 0, "half_spread_bps": 0, "impact": None}
+    costs["fee_tiers"] = [{"volume": 0, "maker_bps": 2, "taker_bps": 5}]
+    told = wfbt.run(write_study(tmp_path, costs=costs), out=tmp_path / "out", report=False).to_dict()
+    found = told["realism"]["break_even"]
+    assert told["costs"]["fees"] > 0
+    assert found["paid_bps"] == pytest.approx(5, rel=0.5)
+    assert "no trading cost is configured" not in str(found["reasons"])

@@ -512,3 +512,34 @@ def test_a_tearsheet_process_ends_with_the_run_that_started_it(tmp_path):
     process.stdin.close()
     assert process.wait(60) == 1
     assert len(list(tmp_path.iterdir())) <= 1  # killed in its first sheet, if it had begun
+
+
+TIERS = [{"up_to": 500, "maintenance": 0.01}, {"maintenance": 0.1}]
+VENUE = {"costs": {"fee_tiers": [{"volume": 0, "maker_bps": 1, "taker_bps": 4}]}, "symbols": {"AAA": {"tiers": TIERS}}}
+WORKED = {
+    "venue": {"venue": "binance-usdm"},
+    "venue of one's own": {"venue": "mine.yaml"},
+    "file of tiers": {"account": {"tiers": "tiers.yaml", "margin": "isolated", "traded": 1e6}},
+    "schedule": {"orders": {"schedule": {"model": "vwap", "over": "6h", "slices": 6}, "max_open": 3}},
+    "limits": {"limits": {"gross": 1.5, "cvar": {"most": 0.05, "act": "refuse"}, "correlated": 0.7, "window": 40}},
+    "exits": {
+        "exits": {"trail_atr": 3, "trail_follow": True, "ratchet": {"after": 1.5, "keep": 0.3}},
+        "sizing": {"scale": {"volatility": 0.5}},
+    },
+}
+
+
+@pytest.mark.parametrize("name", WORKED)
+def test_the_resolved_strategy_alone_is_the_same_run_on_any_number_of_threads(name, tmp_path):
+    """What a venue or a file of tiers said is spelled out, so neither file has to be there again."""
+    study = write_study(tmp_path / "here", **WORKED[name])
+    files = {tmp_path / "here" / "mine.yaml": VENUE, tmp_path / "here" / "tiers.yaml": {"AAA": TIERS, "BBB": TIERS}}
+    for path, content in files.items():
+        path.write_text(json.dumps(content))
+    one = wfbt.run(study, out=tmp_path / "one", report=False, jobs=1)
+    for path in files:
+        path.unlink()
+    again = wfbt.run(one.folder / "config.resolved.yaml", out=tmp_path / "again", report=False, jobs=2)
+    assert again.run_id == one.run_id
+    assert numbers(again.folder) == numbers(one.folder)
+    assert len(one.ledger.fills) > 0

@@ -948,6 +948,8 @@ class Replay:
     def stop_level(self, a: int) -> tuple[float | None, int]:
         state, spec = self.states[a], self.specs[a]
         side = sign(state.position)
+        if side == 0:
+            return None, STOP
         levels = [
             (state.entry - side * state.stop, STOP),
             (state.extreme - side * state.trail, TRAIL),

@@ -458,6 +458,7 @@ def replay(
 
                 # 2b. Orders at work that the bar's path triggers, or whose limit opens or grows a position.
                 if waiting:
+                    exposed = False
                     for a in range(assets):
                         x = np.uint64(row + a)
                         if state[a]["working"] != 0 and not isnan(open[x]):
@@ -467,7 +468,7 @@ def replay(
                                 traded[x] if by_volume else nan, hourly[x] if by_hour else nan, True, t, begin, now,
                                 rules,
                             )  # fmt: skip
-                            exposed |= state[a]["position"] != 0.0
+                        exposed |= state[a]["position"] != 0.0
 
                 # 3. Liquidation, every mark moving in a straight line to its adverse extreme.
                 if exposed and isolated:

@@ -3,7 +3,7 @@
 Cold code: it runs when a limit is on and an order is about to be sent.
 """
 
-from math import inf, isnan
+from math import inf, isnan, nan
 
 import numpy as np
 
@@ -33,7 +33,8 @@ def plan(state, flight, work, contracts, close, mark_close, row, ordered, units,
     for a in range(len(state)):
         s, c = state[a], contracts[a]
         at = value(mark_close[row + a], c["inverse"])
-        units[a], stop_price, start = s["position"], s["level"], at
+        units[a], start = s["position"], at
+        stop_price = s["level"] if s["position"] != 0.0 else nan  # an exit may have left a rebalance on its way
         if ordered and (s["flying"] > 0 or s["working"] != 0):
             order = flight[a, s["flying"] - 1] if s["flying"] > 0 else work[a]
             units[a] = farthest(order)

@@ -173,11 +173,13 @@ def break_even(decided: Decided) -> BreakEven:
     MULTIPLES are all replayed before the first pair that encloses zero is bisected.
     """
     rules, contracts = decided.rules, decided.deck.contracts
-    charged = max(rules.taker, rules.half_spread, rules.maker, 0.0)
+    fees = decided.deck.venue.fees
+    taker, maker = (fees["taker"].max(), fees["maker"].max()) if len(fees) else (rules.taker, rules.maker)
+    charged = max(taker, rules.half_spread, maker, 0.0)
     if charged == 0.0 and not contracts["temporary"].any() and not contracts["permanent"].any():
         return _none("no trading cost is configured, so there is nothing to multiply", ())
     # A fill that costs as much as it is worth is beyond what the rules of the kernel mean.
-    tried = tuple(_at(decided, k) for k in MULTIPLES if k * (rules.taker + rules.half_spread) < 1.0)
+    tried = tuple(_at(decided, k) for k in MULTIPLES if k * (taker + rules.half_spread) < 1.0)
     if not any(one.traded for one in tried):
         return _none("it never traded", tried)
     if tried[0].total_return <= 0:
