@@ -868,7 +868,8 @@ class Replay:
             return self.rules["share"] * abs(whole)
         if order.schedule != SLICES:
             return inf
-        due = [share for ts, share in order.slices if ts <= self.open_ts[t]]
+        later = order.live - order.slices[0][0]
+        due = [share for ts, share in order.slices if ts + later <= self.open_ts[t]]
         if not due:
             return 0.0
         if due[-1] >= 1:

@@ -215,11 +215,11 @@ def room_within(limit, reference, side, spread, impact):
 
 
 @njit
-def due_share(slices, first, last, begin):
-    """Cumulative share that is due at `begin`; 0 before the first slice."""
-    share = 0.0
+def due_share(slices, first, last, live, begin):
+    """Cumulative share that is due at `begin`, the first slice being due at `live`; 0 before it."""
+    share, later = 0.0, live - slices[first]["ts"]
     for i in range(first, last):
-        if slices[i]["ts"] > begin:
+        if slices[i]["ts"] + later > begin:
             break
         share = slices[i]["share"]
     return share
@@ -237,7 +237,7 @@ def scheduled_room(order, slices, goal, position, side, traded, begin, delay, ru
         return 0.0
     if kind == Schedule.POV:
         return inf if isnan(traded) else rules["share"] * traded
-    share = due_share(slices, order["first_slice"], order["last_slice"], begin)
+    share = due_share(slices, order["first_slice"], order["last_slice"], order["arrive"], begin)
     if share >= 1.0:
         return inf
     rest = side * (order["start"] + share * (goal - order["start"]) - position)
