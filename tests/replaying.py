@@ -17,8 +17,6 @@ from wfbt.kernels.abi import (
     ORDER_LOG,
     PAYMENT,
     TALLY,
-    Activity,
-    Venue,
     record_of,
 )
 from wfbt.kernels.bars import replay
@@ -53,12 +51,12 @@ def layout(case: Case) -> tuple[np.ndarray, int]:
     return day_rows, slots
 
 
-def frozen(activity: Activity) -> Activity:
-    """Read-only, as the engine passes them: one specialisation of the kernel."""
-    arrays = [np.array(array, order="C") for array in activity]
+def frozen(group):
+    """A group of arrays that nobody can write to, as a deck's are: the kernel is compiled for those alone."""
+    arrays = [np.array(array) for array in group]
     for array in arrays:
         array.flags.writeable = False
-    return Activity(*arrays)
+    return type(group)(*arrays)
 
 
 def kernel(case: Case, start: int = 0, stop: int | None = None, keep: bool = True, function=replay) -> Replayed:
@@ -84,7 +82,7 @@ def kernel(case: Case, start: int = 0, stop: int | None = None, keep: bool = Tru
     with quiet:
         function(
             case.tape, terms, case.stamps, case.assets, day_rows, case.intents, lanes, record_of(case.rules), slots,
-            frozen(case.activity), Venue(*(np.array(array) for array in case.venue)), fills, payments, orders, events,
+            frozen(case.activity), frozen(case.venue), fills, payments, orders, events,
             liquidations, equity, cash, position, liquidation, shortfall, daily, tally, np.zeros(1, ACCOUNT),
         )  # fmt: skip
     n = stop - start if keep else 0
