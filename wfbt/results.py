@@ -18,7 +18,7 @@ from wfbt.config.trading import Cap, Orders, Participation
 from wfbt.data.market import HOUR, Instrument, Market
 from wfbt.errors import LedgerError
 from wfbt.kernels.abi import Reason
-from wfbt.ledger.attribution import attribute, cost_bps
+from wfbt.ledger.attribution import attribute, cost_bps, unfilled
 from wfbt.ledger.ledger import Ledger, costs_split
 from wfbt.report.curves import Curves
 from wfbt.validation.realism import BreakEven, Decided, Rung, break_even, ladder
@@ -241,6 +241,7 @@ def _attribution(ledger: Ledger) -> dict[str, Any]:
         "by_cause": _split(told.total()),
         "by_symbol": _rows(told.by_symbol()),
         "by_session": sessions,
+        "unfilled": unfilled(ledger).to_dict("index"),
         "reasons": reasons,
     }
 

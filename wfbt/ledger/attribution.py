@@ -19,7 +19,7 @@ import pandas as pd
 
 from wfbt.data.market import DAY, HOUR
 from wfbt.errors import LedgerError
-from wfbt.kernels.abi import Reason
+from wfbt.kernels.abi import Outcome, Reason
 from wfbt.ledger.wording import stamp
 
 if TYPE_CHECKING:
@@ -167,6 +167,39 @@ def attribute(ledger: Ledger) -> Attribution:
             Part("shortfall", ledger.ts - 1, rows, np.full(len(rows), -1), ledger.shortfall),
         ),
     )
+
+
+UNDONE = (Outcome.REPLACED, Outcome.EXPIRED, Outcome.REJECTED, Outcome.CUT, Outcome.OPEN)
+"""How an order ends short of its goal; one that an exit or a breaker cancelled had nothing left to do."""
+
+
+def unfilled(ledger: Ledger) -> pd.DataFrame:
+    """What orders that ended short of their goal did not get: a row per symbol.
+
+    orders : how many.  units : Σ|goal − position when the order ended|.  missed : what those units would have earned
+    from the decision to the close of the bar in which the order ended, Σ m·units·(v(mark) − v(arrival)), in money of
+    the account; negative where not being filled was luck.  The account never had it, so it stands beside the terms of
+    `attribute`, not among them.  Of a pair the first order's goal counts.
+    """
+    orders, table = ledger.orders, []
+    undone = np.isin(orders["outcome"], UNDONE)
+    for a in range(len(ledger.symbols)):
+        own = orders[undone & (orders["asset"] == a)]
+        fills = ledger.fills[ledger.fills["asset"] == a]
+        held = ledger.opening_position[a] + np.r_[0.0, np.cumsum(fills["qty"])]
+        rest = own["goal"] - held[np.searchsorted(fills["ts"], own["ended"], side="right")]
+        rest[np.abs(rest) <= 1e-9 * np.abs(own["goal"])] = 0.0
+        row = np.minimum(np.searchsorted(ledger.ts, own["ended"]), len(ledger.ts) - 1)
+        mark = ledger.mark[row, a]
+        moved = np.where(np.isnan(mark), 0.0, ledger.v(np.where(np.isnan(mark), 1.0, mark)) - ledger.v(own["arrival"]))
+        table.append(
+            {
+                "orders": int(np.count_nonzero(rest)),
+                "units": float(np.abs(rest).sum()),
+                "missed": float(ledger.multiplier[a] * (rest * moved).sum()),
+            }
+        )
+    return pd.DataFrame(table, index=list(ledger.symbols))
 
 
 def cost_bps(split: pd.Series[float]) -> float | None:
