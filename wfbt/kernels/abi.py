@@ -245,6 +245,7 @@ TALLY = np.dtype(
         ("wins", np.int64),
         ("rows_held", np.int64),
         ("equity", np.float64),
+        ("equity_sum", np.float64),  # over the closes of the lane's rows
         ("max_drawdown", np.float64),
         ("won", np.float64),
         ("lost", np.float64),

@@ -244,7 +244,7 @@ def replay(
         pays = stamps[stamp]["row"] if stamp < len(stamps) else stop
         while k < last and intents[k]["row"] < start:
             k += 1
-        halted, quiet = False, False
+        halted, quiet, total = False, False, 0.0
         tally["status"] = Status.DONE
         t = start
 
@@ -595,6 +595,7 @@ def replay(
                 account["cash"] = 0.0
                 worth, flat = 0.0, True
                 tally["status"] = Status.HALTED
+            total += worth
             if not flat:
                 tally["rows_held"] += 1
             if keep:
@@ -802,6 +803,7 @@ def replay(
                 continue
             funds, t0 = account["cash"], t
             if flat:
+                total += (due - t) * worth
                 if keep:
                     for o in range(t - start, due - start):
                         equity[o] = worth
@@ -863,6 +865,7 @@ def replay(
                     if worth <= least:
                         quiet = True
                         break
+                    total += worth
                     if worth > peak:
                         end_drawdown(tally, peak, trough)
                         peak, trough = worth, worth
@@ -920,6 +923,7 @@ def replay(
                             break
                     if not still or worth <= least or (not isolated and worst <= need + 1e-9 * abs(funds)):
                         break
+                    total += worth
                     if worth > peak:
                         end_drawdown(tally, peak, trough)
                         peak, trough = worth, worth
@@ -939,4 +943,5 @@ def replay(
 
         end_drawdown(tally, account["peak"], account["trough"])
         tally["equity"] = worth
+        tally["equity_sum"] = total
     return

@@ -304,9 +304,7 @@ def _metrics(deck: Deck, tallies: npt.NDArray[np.void], returns: F8, cash: float
 
 
 def _turnover(tallies: npt.NDArray[np.void], bars: int, years: float) -> F8:
-    """Value traded over mean equity, per year; NaN where the kernel does not sum equity."""
-    if "equity_sum" not in (tallies.dtype.names or ()):
-        return np.full(len(tallies), np.nan)
+    """Value traded over mean equity, per year; NaN where there was none."""
     mean = tallies["equity_sum"] / bars
     return np.where(mean > 0, tallies["traded"] / np.where(mean > 0, mean, 1.0) / years, np.nan)
 
