@@ -28,7 +28,7 @@ def keyed_uniform(seed: int, symbol: str, stream: str, ts: I8) -> F8:
     """
     key = hashlib.sha256(f"{seed}\0{symbol}\0{stream}".encode()).digest()
     first, second = np.frombuffer(key[:16], dtype="<u8")
-    from wfbt.engine.uniforms import fill_uniforms
+    from wfbt.kernels.draws import fill_uniforms
 
     out = np.empty(len(ts))
     with np.errstate(over="ignore"):  # the products wrap; only interpreted code would warn

@@ -278,7 +278,7 @@ def terms_of(tape: Tape, contracts: npt.NDArray[np.void], horizon: float) -> npt
     if not delayed and not coefficient.any():
         out["arrive"] = tape.arrive
         return out
-    from wfbt.engine.terms import fill_terms
+    from wfbt.kernels.terms import fill_terms
 
     fill_terms(out, tape.open_ts, tape.close_ts, tape.arrive, tape.sigma, tape.volume, tape.gauss, coefficient, horizon)
     return out

@@ -51,7 +51,7 @@ def rolling_moments(values: npt.ArrayLike, rows: int) -> tuple[F8, F8]:
     size = len(series) - start
     if size == 0:
         return mean, deviation
-    from wfbt.features.moments import fill_moments
+    from wfbt.kernels.rolling import fill_moments
 
     fill_moments(mean[start:], deviation[start:], np.ascontiguousarray(series[start:]), rows, *np.empty((2, rows - 1)))
     return mean, deviation

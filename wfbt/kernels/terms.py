@@ -1,15 +1,16 @@
 """What a decision means for its order, in one pass over the market."""
 
-from __future__ import annotations
-
-from collections.abc import Callable
 from math import inf, isnan, sqrt
-from typing import Any
 
 from wfbt.kernels._jit import njit
 
 
-def _fill(out, open_ts, close_ts, arrive, sigma, volume, gauss, coefficient, horizon):  # type: ignore[no-untyped-def]
+@njit
+def fill_terms(out, open_ts, close_ts, arrive, sigma, volume, gauss, coefficient, horizon):
+    """Fill (T, A) TERMS: arrivals, slides where there are draws, impact per √unit of `coefficient`; unknown stays 0.
+
+    An order's slide is the diffusion over the part of its delay that lies within the row on which it is live.
+    """
     rows, assets = out.shape
     delayed = len(gauss) > 0
     for t in range(rows):
@@ -35,10 +36,3 @@ def _fill(out, open_ts, close_ts, arrive, sigma, volume, gauss, coefficient, hor
                 impact = coefficient[a] * sigma[t, a] / sqrt(volume[t, a])
                 if impact < inf:
                     out[t, a]["impact"] = impact
-
-
-fill_terms: Callable[..., Any] = njit(_fill)  # type: ignore[no-untyped-call]
-"""Fill (T, A) TERMS: arrivals, slides where there are draws, impact per √unit of `coefficient`; unknown stays 0.
-
-An order's slide is the diffusion over the part of its delay that lies within the row on which it is live.
-"""

@@ -1,16 +1,13 @@
 """Draws that depend on a key and a time alone, in one pass."""
 
-from __future__ import annotations
-
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 
 from wfbt.kernels._jit import njit
 
 
-def _fill(out, ts, first, second):  # type: ignore[no-untyped-def]
+@njit
+def fill_uniforms(out, ts, first, second):
+    """Fill `out` with the finaliser of splitmix64, twice, over each of `ts` and the key (first, second)."""
     for i in range(len(ts)):
         z = np.uint64(ts[i]) * np.uint64(0x9E3779B97F4A7C15) + first
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -20,7 +17,3 @@ def _fill(out, ts, first, second):  # type: ignore[no-untyped-def]
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         z = (z ^ (z >> np.uint64(31))) + first
         out[i] = (np.float64(z >> np.uint64(11)) + 0.5) * 2.0**-53
-
-
-fill_uniforms: Callable[..., Any] = njit(_fill)  # type: ignore[no-untyped-call]
-"""Fill `out` with the finaliser of splitmix64, twice, over each of `ts` (int64) and the key (first, second: uint64)."""

@@ -1,15 +1,16 @@
 """Trailing means and deviations, in one pass over the series."""
 
-from __future__ import annotations
-
-from collections.abc import Callable
 from math import sqrt
-from typing import Any
 
 from wfbt.kernels._jit import njit
 
 
-def _fill(mean, deviation, series, rows, tail, tail_squares):  # type: ignore[no-untyped-def]
+@njit
+def fill_moments(mean, deviation, series, rows, tail, tail_squares):
+    """Fill `mean` and `deviation` (T,) of a series (T,); `tail` and `tail_squares` are scratch, (rows − 1,).
+
+    `features.rolling.rolling_moments` says how.
+    """
     width, size = rows - 1, len(series)
     for begin in range(0, size, width):
         reference = series[0] if begin == 0 else series[begin - 1]
@@ -33,10 +34,3 @@ def _fill(mean, deviation, series, rows, tail, tail_squares):  # type: ignore[no
             if i > 0:
                 spread = max(squares + tail_squares[j] - both * both / count, 0.0)
                 deviation[i] = sqrt(spread / (count - 1.0))
-
-
-fill_moments: Callable[..., Any] = njit(_fill)  # type: ignore[no-untyped-call]
-"""Fill `mean` and `deviation` (T,) of a series (T,) without a hole; `tail` and `tail_squares` are scratch, (rows − 1,).
-
-`rolling_moments` says how.
-"""
