@@ -210,6 +210,16 @@ def _fold(one: FoldResult, study: Study | Portfolio) -> dict[str, Any]:
         "test_start": iso(close[test_from] - period),
         "test_end": iso(close[test_to - 1]),
         "params": dict(one.params),
+        "fits": [
+            {
+                "what": fit.what,
+                "symbol": fit.symbol,
+                "rows": len(fit.rows),
+                "first": iso(fit.rows[0]) if len(fit.rows) else None,
+                "last": iso(fit.rows[-1]) if len(fit.rows) else None,
+            }
+            for fit in one.fits
+        ],
         "candidates": len(study.candidates) if isinstance(study, Study) else study.tried,
         "objective": {"name": study.objective, "value": None if np.isnan(score) else float(score)},
         "in_sample": one.in_sample.metrics(),

@@ -34,10 +34,10 @@ from wfbt.validation.walk_forward import (
     Memory,
     Study,
     Trial,
+    View,
     WalkForward,
     lane_returns,
     rows_of,
-    training_times,
     walk_forward,
 )
 
@@ -221,7 +221,7 @@ def walk_sleeves(
     for place, fold in enumerate(folds):
         train, test = rows_of(fold.train), rows_of(fold.test)
         shares = _shares(portfolio, place, fold, alone)
-        pages = _pages(portfolio, fold, shares)
+        pages = _pages(portfolio, shares, {name: walk.views[place] for name, walk in alone.items()})
         learnt = _say(portfolio, pages, train, {}).intents()
         trial = _tried(portfolio, [learnt, _say(portfolio, pages, test, {}).intents()], train, test)
         parts.append(_say(portfolio, pages, test, carried))
@@ -232,7 +232,7 @@ def walk_sleeves(
     ledger = replay_ledger(book, intents, rules, first, last)
     close = book.close_ts
     kept = []
-    for fold, (in_sample, trial, shares) in zip(folds, results, strict=True):
+    for place, (fold, (in_sample, trial, shares)) in enumerate(zip(folds, results, strict=True)):
         begin, end = rows_of(fold.test)
         opens = int(close[begin] - book.period) if begin == first else int(close[begin - 1])
         kept.append(
@@ -243,6 +243,7 @@ def walk_sleeves(
                 in_sample=in_sample,
                 out_of_sample=ledger.slice(opens, int(close[end - 1])),
                 sleeves=shares,
+                fits=tuple(one for walk in alone.values() for one in walk.folds[place].fits),
             )
         )
     return PortfolioWalk(folds=tuple(kept), ledger=ledger, decided=decided, alone=alone)
@@ -268,13 +269,12 @@ def _shares(portfolio: Portfolio, place: int, fold: Fold, alone: Mapping[str, Wa
     )
 
 
-def _pages(portfolio: Portfolio, fold: Fold, shares: Sequence[SleeveFold]) -> dict[str, Columns]:
+def _pages(portfolio: Portfolio, shares: Sequence[SleeveFold], views: Mapping[str, View]) -> dict[str, Columns]:
     """What each pair's sleeve wants on the whole span, targets times its weight."""
     pages = {}
     for member, share in zip(portfolio.members, shares, strict=True):
         study = member.study
-        times = training_times(study.deck, fold) if study.rule.fitted else None
-        wants = study.columns(share.trial.chosen, times)
+        wants = study.columns(share.trial.chosen, views[member.name])
         for symbol in member.symbols:
             own = wants[symbol]
             pages[pair_name(symbol, member.name)] = _weighted(own, share.weight)

@@ -22,6 +22,7 @@ from wfbt.engine.intents import Heard, Lowering, Said
 from wfbt.engine.sweep import replay_lanes
 from wfbt.engine.tape import Deck
 from wfbt.errors import ConfigError, PolicyError
+from wfbt.features.learners import FitRows, Learner, learn
 from wfbt.kernels.abi import Rules
 from wfbt.ledger.ledger import Ledger
 from wfbt.ledger.metrics import FEWEST_DAYS, daily_returns, objective
@@ -34,8 +35,30 @@ I8 = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class View:
+    """What candidates are shown in one fold: frames, whatever was fitted for them, and the rows they may learn from.
+
+    Attributes
+    ----------
+    frames : mapping
+        Bars of each symbol that is traded, with the columns of fitted features.
+    train : (K,) int64, or None when nothing is fitted
+        Closes of the training bars, ns UTC.
+    fits : tuple of FitRows
+        What was fitted on which rows; checked to be training rows.
+    """
+
+    frames: Mapping[str, pd.DataFrame]
+    train: I8 | None = None
+    fits: tuple[FitRows, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Study:
-    """A policy, the market it is tried on, and everything that stays the same for all its candidates."""
+    """A policy, the market it is tried on, and everything that stays the same for all its candidates.
+
+    `learners` are fitted anew on every fold's training rows; what they put out joins the frames.
+    """
 
     deck: Deck
     frames: Mapping[str, pd.DataFrame]
@@ -45,14 +68,33 @@ class Study:
     rules: Rules
     objective: str
     jobs: int = 1
+    learners: tuple[Learner, ...] = ()
 
-    def say(self, candidate: int, train: I8 | None = None) -> Said:
-        """What a candidate says on the whole span; a fitted rule learns from bars that close at `train`."""
-        return self.lowering.say(self.columns(candidate, train))
+    @property
+    def fitted(self) -> bool:
+        """Whether anything learns from training rows, so that every fold needs its own columns."""
+        return self.rule.fitted or bool(self.learners)
 
-    def columns(self, candidate: int, train: I8 | None = None) -> dict[str, Columns]:
+    def view(self, fold: Fold) -> View:
+        """What the candidates are shown in `fold`; the same in every fold when nothing is fitted."""
+        if not self.fitted:
+            return View(frames=self.frames)
+        train = training_times(self.deck, fold)
+        frames, fits = learn(self.learners, self.frames, train)
+        if self.rule.fitted:
+            closes = {symbol: pd.DatetimeIndex(frame.index).as_unit("ns").asi8 for symbol, frame in frames.items()}
+            fits += tuple(
+                FitRows(what="policy", symbol=symbol, rows=own[np.isin(own, train)]) for symbol, own in closes.items()
+            )
+        return View(frames=frames, train=train, fits=fits)
+
+    def say(self, candidate: int, view: View) -> Said:
+        """What a candidate says on the whole span."""
+        return self.lowering.say(self.columns(candidate, view))
+
+    def columns(self, candidate: int, view: View) -> dict[str, Columns]:
         """What a candidate wants of every symbol of the deck; of one that is not in `frames`, nothing."""
-        wants = evaluate(self.rule, self.frames, self.candidates[candidate], train)
+        wants = evaluate(self.rule, view.frames, self.candidates[candidate], view.train)
         places = zip(self.deck.symbols, self.deck.places, strict=True)
         return {symbol: wants[symbol] if symbol in wants else nothing(len(own)) for symbol, own in places}
 
@@ -83,8 +125,8 @@ class Trial:
 class FoldResult:
     """One fold: what was tried, what was chosen, how that did in and out of sample.
 
-    `in_sample` is the chosen candidate's own account over the training rows; `out_of_sample` the fold's part of the one
-    stitched account.
+    `fits` says what was fitted on which rows, `in_sample` is the chosen candidate's own account over training rows;
+    `out_of_sample` the fold's part of the one stitched account.
     """
 
     fold: Fold
@@ -92,15 +134,20 @@ class FoldResult:
     trial: Trial
     in_sample: Ledger
     out_of_sample: Ledger
+    fits: tuple[FitRows, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class WalkForward:
-    """All folds, what they decided, and the one account that followed it."""
+    """All folds, what they decided, and the one account that followed it.
+
+    `views` are what the candidates were shown, by fold; empty where several studies were walked together.
+    """
 
     folds: tuple[FoldResult, ...]
     ledger: Ledger
     decided: Decided
+    views: tuple[View, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,16 +190,18 @@ def walk_forward(
     memory = memory or Memory()
     deck = study.deck
     trials: list[Trial] = []
+    views: list[View] = []
     heard: list[Heard] | None = None
     for fold in folds:
         trial = memory.recall(fold.index)
+        views.append(study.view(fold) if study.fitted or not views else views[0])
         if trial is None:
             train, test = span(deck, *rows_of(fold.train)), span(deck, *rows_of(fold.test))
-            if study.rule.fitted:
-                heard = _hear(study, [train[0], test[0]], training_times(deck, fold), progress)
+            if study.fitted:
+                heard = _hear(study, [train[0], test[0]], views[-1], progress)
             elif heard is None:
                 starts = [span(deck, *rows_of(block))[0] for one in folds for block in (one.train, one.test)]
-                heard = _hear(study, starts, None, progress)
+                heard = _hear(study, starts, views[-1], progress)
             trial = _try(study, heard, train, test)
             if trial.train_returns.shape[1] < FEWEST_DAYS and study.objective != "total_return" and len(heard) > 1:
                 raise ConfigError(
@@ -167,7 +216,7 @@ def walk_forward(
         count = len(study.candidates)
         tried = "1 candidate" if count == 1 else f"{count} candidates"
         progress(f"fold {fold.index + 1} {done}, {tried}", len(trials), len(folds))
-    return _stitch(study, folds, trials)
+    return _stitch(study, folds, trials, views)
 
 
 def training_times(deck: Deck, fold: Fold) -> I8:
@@ -175,13 +224,11 @@ def training_times(deck: Deck, fold: Fold) -> I8:
     return deck.close_ts[slice(*rows_of(fold.train))]
 
 
-def _hear(
-    study: Study, starts: Sequence[int], train: I8 | None, progress: Callable[[str, int, int], None]
-) -> list[Heard]:
+def _hear(study: Study, starts: Sequence[int], view: View, progress: Callable[[str, int, int], None]) -> list[Heard]:
     total, done = len(study.candidates), itertools.count(1)
 
     def hear(candidate: int) -> Heard:
-        heard = study.say(candidate, train).heard_from(starts)
+        heard = study.say(candidate, view).heard_from(starts)
         if (count := next(done)) == total or count % max(1, total // 10) == 0:
             progress("candidates evaluated", count, total)
         return heard
@@ -206,18 +253,18 @@ def _try(study: Study, heard: Sequence[Heard], train: tuple[int, int], test: tup
     )
 
 
-def _stitch(study: Study, folds: Sequence[Fold], trials: Sequence[Trial]) -> WalkForward:
+def _stitch(study: Study, folds: Sequence[Fold], trials: Sequence[Trial], views: Sequence[View]) -> WalkForward:
     deck = study.deck
     parts: list[Said] = []
     learnt: list[Ledger] = []
     said: dict[int, Said] = {}
-    for fold, trial in zip(folds, trials, strict=True):
+    for fold, trial, view in zip(folds, trials, views, strict=True):
         train = span(deck, *rows_of(fold.train))
-        if study.rule.fitted:
-            whole = study.say(trial.chosen, training_times(deck, fold))
+        if study.fitted:
+            whole = study.say(trial.chosen, view)
         else:
             if trial.chosen not in said:
-                said[trial.chosen] = study.say(trial.chosen)
+                said[trial.chosen] = study.say(trial.chosen, view)
             whole = said[trial.chosen]
         own = whole.heard_from([train[0]]).between(*train)
         learnt.append(replay_ledger(deck, own, study.rules, *rows_of(fold.train)))
@@ -234,7 +281,7 @@ def _stitch(study: Study, folds: Sequence[Fold], trials: Sequence[Trial]) -> Wal
     ledger = replay_ledger(deck, intents, study.rules, first, last)
     close = deck.close_ts
     results = []
-    for fold, trial, in_sample in zip(folds, trials, learnt, strict=True):
+    for fold, trial, in_sample, view in zip(folds, trials, learnt, views, strict=True):
         begin, end = rows_of(fold.test)
         opens = int(close[begin] - deck.period)
         results.append(
@@ -244,6 +291,7 @@ def _stitch(study: Study, folds: Sequence[Fold], trials: Sequence[Trial]) -> Wal
                 trial=trial,
                 in_sample=in_sample,
                 out_of_sample=ledger.slice(opens if begin == first else int(close[begin - 1]), int(close[end - 1])),
+                fits=view.fits,
             )
         )
-    return WalkForward(folds=tuple(results), ledger=ledger, decided=decided)
+    return WalkForward(folds=tuple(results), ledger=ledger, decided=decided, views=tuple(views))
