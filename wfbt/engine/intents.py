@@ -176,7 +176,9 @@ class Lowering:
         self.market, self.deck, self.setup = market, deck, setup
         self.sizing, self.exits = setup.sizing, setup.exits
         self._distances = [self._own_exits(a) for a in range(len(deck.symbols))]
-        self._scales = [self._scale(a) for a in range(len(deck.symbols))]
+        diversify = self.sizing.diversify and len(deck.symbols) > 1
+        together = self._correlations() if diversify else None
+        self._scales = [self._scale(a, together) for a in range(len(deck.symbols))]
         schedule = setup.orders.schedule
         self._slices = schedule.slices if schedule else 0
 
@@ -291,23 +293,29 @@ class Lowering:
             if column is not None and (wants.other is None or (~np.isnan(column) & np.isnan(wants.other)).any()):
                 raise PolicyError(f"{symbol}: the policy returned {name} without other, the target it belongs to")
 
-    def _scale(self, a: int) -> F8 | None:
-        """(T_a,) what sizes are multiplied by, in 0..1, known at each close; None: nothing scales them."""
+    def _correlations(self) -> F8:
+        """(D + 1, A, A) of all symbols, over the days that the exposure limits judge by."""
+        days = daily_marks_returns(self.deck.tape.mark_close, self.deck.day_rows)
+        return trailing_correlations(days, self.setup.limits.exposure.window)
+
+    def _scale(self, a: int, together: F8 | None) -> F8 | None:
+        """(T_a,) what sizes are multiplied by, in 0..1, known at each close; None: nothing scales them.
+
+        `together` are the correlations that make sizes smaller, None where they do not.
+        """
         sizing = self.sizing
         scale: F8 | None = None
         if sizing.quiet_volatility is not None:
             with np.errstate(divide="ignore", invalid="ignore"):
                 scale = np.minimum(sizing.quiet_volatility / self._annual(a), 1.0)
             scale = np.where(np.isnan(scale), 1.0, scale)
-        if sizing.diversify and len(self.deck.symbols) > 1:
-            tape, exposure = self.deck.tape, self.setup.limits.exposure
-            known = trailing_correlations(daily_marks_returns(tape.mark_close, self.deck.day_rows), exposure.window)
-            others = np.delete(known[:, a, :], a, axis=1)
+        if together is not None:
+            others = np.delete(together[:, a, :], a, axis=1)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", RuntimeWarning)  # no other symbol is known yet
                 mean = np.nan_to_num(np.nanmean(others, axis=1), nan=0.0)
             shrunk = 1.0 / np.sqrt(1.0 + others.shape[1] * np.maximum(mean, 0.0))
-            ended = days_ended(len(tape.open_ts), self.deck.day_rows)
+            ended = days_ended(len(self.deck.tape.open_ts), self.deck.day_rows)
             rows = self.deck.decisions[self.deck.places[a]]
             scale = shrunk[ended[rows]] * (1.0 if scale is None else scale)
         return scale
