@@ -19,6 +19,7 @@ SECOND = 1_000_000_000
 MINUTE = 60 * SECOND
 HOUR = 3600 * SECOND
 DAY = 24 * HOUR
+BPS = 1e-4
 
 
 def _read_only(array: npt.ArrayLike, dtype: Any) -> Any:

@@ -9,7 +9,6 @@ from wfbt.engine.orders import Participation
 from wfbt.engine.venue import FeeTier, fee_tiers
 from wfbt.errors import ConfigError
 
-BPS = 1e-4
 HORIZON = 24 * 3600 * 1_000_000_000
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from wfbt.data.market import BPS
 from wfbt.engine.account import Account, Exits, Limits, Sizing, off
-from wfbt.engine.costs import BPS, Costs
+from wfbt.engine.costs import Costs
 from wfbt.engine.latency import Latency
 from wfbt.engine.orders import Orders
 from wfbt.errors import ConfigError
-from wfbt.kernels.abi import Rules, Schedule, Size
+from wfbt.kernels.abi import NO_LIMIT, Rules, Schedule, Size
 
 WORKED = {"twap": Schedule.SLICES, "vwap": Schedule.SLICES, "pov": Schedule.POV, "iceberg": Schedule.ICEBERG}
-NO_LIMIT = 2**62
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

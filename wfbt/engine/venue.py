@@ -10,10 +10,9 @@ from math import inf
 import numpy as np
 import numpy.typing as npt
 
+from wfbt.data.market import BPS
 from wfbt.errors import ConfigError
 from wfbt.kernels.abi import FEE, TIER
-
-BPS = 1e-4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

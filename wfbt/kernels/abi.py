@@ -266,6 +266,10 @@ TALLY = np.dtype(
 """What a lane sums up while it runs; enough for a screen without keeping any curve."""
 
 
+NO_LIMIT = 2**62
+"""A count that nothing reaches."""
+
+
 class Rules(NamedTuple):
     """Account, costs, sizing, exits and limits of one replay.  Fractions, never bps; off is inf or NaN as said."""
 
@@ -291,7 +295,7 @@ class Rules(NamedTuple):
     touch: float = 0.0  # share of a row's volume that a resting order gets when its limit is only touched
     post_only: bool = False
     min_interval: int = 0  # ns between orders of a symbol
-    max_open: int = 2**62  # orders of a symbol open at once
+    max_open: int = NO_LIMIT  # orders of a symbol open at once
     schedule: int = 0  # Schedule
     share: float = 0.0  # of POV in a row's volume; of an iceberg, what it displays
     isolated: bool = False

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 import yaml
 
+from wfbt.data.market import BPS
 from wfbt.errors import ConfigError, DataError
 from wfbt.ledger.wording import stamp
 
@@ -26,7 +27,6 @@ F8 = npt.NDArray[np.float64]
 FEWEST = 10
 """Observations below which a setting is not estimated."""
 
-BPS = 1e-4
 SECOND = 1e9
 VARIES = 1e-6
 """Replayed impact whose deviation is below a hundredth of a basis point says nothing about its coefficient."""

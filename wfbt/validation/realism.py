@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from wfbt.data.market import BPS
 from wfbt.engine.backtest import replay_ledger, span
-from wfbt.engine.costs import BPS
 from wfbt.engine.sweep import replay_lanes
 from wfbt.engine.tape import Deck, terms_of
 from wfbt.kernels.abi import Rules, Schedule
