@@ -24,7 +24,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from wfbt.config.inputs import ManySeries, Timeframes
-from wfbt.config.section import Section
+from wfbt.config.section import Section, tag_of_model
 from wfbt.config.support import refusals
 from wfbt.config.trading import (
     CorrelatedLimit,
@@ -206,18 +206,13 @@ def _spell_delay(value: object) -> object:
         raise ValueError(f"{error}, none, or a mapping with a model") from None
 
 
-def _delay_model(value: Any) -> str | None:
-    model = value.get("model") if isinstance(value, dict) else getattr(value, "model", None)
-    return f"@{model}" if isinstance(model, str) else None
-
-
 Delay = Annotated[
     Annotated[Constant, Tag("@constant")]
     | Annotated[Uniform, Tag("@uniform")]
     | Annotated[Lognormal, Tag("@lognormal")]
     | Annotated[Empirical, Tag("@empirical")],
     Discriminator(
-        _delay_model,
+        tag_of_model,
         custom_error_type="no_model",
         custom_error_message="must have a model: none, constant, uniform, lognormal or empirical",
     ),

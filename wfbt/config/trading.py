@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 
-from wfbt.config.section import Section
+from wfbt.config.section import Section, tag_of_model
 from wfbt.config.values import UNITS, Bps, Duration, Fraction, Listed, NonNegative, PartOfOne, Positive, Rebatable, Span
 
 Count = Annotated[int, Field(ge=2, le=10_000)]
@@ -58,18 +58,13 @@ class Iceberg(Section):
     display: Fraction
 
 
-def _model(value: Any) -> str | None:
-    model = value.get("model") if isinstance(value, dict) else getattr(value, "model", None)
-    return f"@{model}" if isinstance(model, str) else None
-
-
 Schedule = Annotated[
     Annotated[Twap, Tag("@twap")]
     | Annotated[Vwap, Tag("@vwap")]
     | Annotated[Pov, Tag("@pov")]
     | Annotated[Iceberg, Tag("@iceberg")],
     Discriminator(
-        _model,
+        tag_of_model,
         custom_error_type="no_model",
         custom_error_message="must have a model: twap, vwap, pov or iceberg",
     ),
