@@ -82,6 +82,14 @@ def test_tiers_come_from_the_symbol_then_from_the_file_of_tiers_then_from_the_ve
     assert rates("account.tiers=tiers.yaml", "account.maintenance=0.05") == [0.3, 0.2]
 
 
+def test_the_venues_that_come_with_wfbt_charge_what_was_announced_and_nothing_that_was_not(load: Load) -> None:
+    linear, inverse = load("venue: binance-usdm"), load("venue: binance-coinm")
+    assert ladder(linear) == ((0.0, 2.0, 5.0), (15e6, 1.6, 4.0))
+    assert linear.account.liquidation_fee_bps == 125
+    assert (inverse.costs.maker_bps, inverse.costs.taker_bps, inverse.costs.fee_tiers) == (1.5, 4.0, ())
+    assert inverse.account == load().account  # the venue's liquidation fee is not known
+
+
 @pytest.mark.parametrize("name", known())
 def test_the_venues_that_come_with_wfbt_load_and_spell_themselves_out(name: str, load: Load, tmp_path: Path) -> None:
     strategy = load(f"venue: {name}")
