@@ -98,6 +98,7 @@ def attribution(symbols: tuple[str, ...], trips: int) -> dict[str, Any]:
         "by_cause": whole,
         "by_symbol": dict.fromkeys(symbols, parts[0]),
         "by_session": dict(zip(("Asia", "Europe", "America"), parts, strict=True)),
+        "unfilled": {symbol: {"orders": 0, "units": 0.0, "missed": 0.0} for symbol in symbols},
         "reasons": {},
     }
 

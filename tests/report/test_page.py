@@ -158,6 +158,15 @@ def test_what_the_insurance_paid_is_shown_where_it_paid(fake):
     assert "Insurance 250" in cost_section(run)
 
 
+def test_orders_short_of_their_goal_show_what_they_would_have_made(fake):
+    run = fake(folds=2, days=60, symbols=("BTCUSDT", "ETHUSDT"))
+    assert "No order ended short of its goal." in cost_section(run)
+    run.result["attribution"]["unfilled"]["ETHUSDT"] = {"orders": 12, "units": 3.25, "missed": -1234.0}
+    text = cost_section(run)
+    assert "Would have made ETHUSDT 12 3.25 -1,234 Orders that ended short" in text
+    assert "No order ended short" not in text
+
+
 def test_causes_are_split_by_session_always_and_by_symbol_where_there_are_several(fake):
     one, two = (cost_section(fake(folds=2, days=60, symbols=s)) for s in (("BTCUSDT",), ("BTCUSDT", "ETHUSDT")))
     assert "By symbol" not in one

@@ -71,6 +71,7 @@ def render_index(result: Mapping[str, Any], curves: Curves, trades: pd.DataFrame
         no_ladder=reason(result, "realism"),
         causes=_causes(result, notes),
         no_causes=reason(result, "attribution"),
+        missed=_missed(result, notes),
         months=_months(curves),
         trades=_trades(trades),
         efficiency=notes.cell(result, "walk_forward_efficiency", "ratio"),
@@ -198,6 +199,15 @@ def _causes(result: Mapping[str, Any], notes: Notes) -> dict[str, Any]:
         "no_sessions": reason(told, "by_session") if told.get("by_session") is None else "",
         "why": "" if gross is not None and gross > 0 else "Shares are left out: the decisions themselves made nothing.",
     }
+
+
+def _missed(result: Mapping[str, Any], notes: Notes) -> list[tuple[str, list[Cell]]]:
+    """What orders that ended short of their goal did not get: a row for each symbol that had some."""
+    told = (result.get("attribution") or {}).get("unfilled") or {}
+    kinds = (("orders", "count"), ("units", "text"), ("missed", "money"))
+    return [
+        (symbol, [notes.cell(row, key, kind) for key, kind in kinds]) for symbol, row in told.items() if row["orders"]
+    ]
 
 
 def _months(curves: Curves) -> list[tuple[int, list[tuple[str, str]]]]:
