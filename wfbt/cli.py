@@ -174,7 +174,8 @@ def reconcile(run_dir: Path, fills: Path, within: str | None, as_json: bool) -> 
     """Compare a live or paper log, FILLS (CSV, as ccxt exports trades), with the replay in RUN_DIR."""
     from wfbt.config.values import Duration
     from wfbt.errors import ConfigError
-    from wfbt.ledger.live import compare, read_log, read_run
+    from wfbt.ledger.live import compare, read_run
+    from wfbt.ledger.trade_log import read_log
     from wfbt.report.live import live_summary
 
     try:

@@ -12,7 +12,8 @@ import wfbt
 from wfbt import cli
 from wfbt.data.market import DAY, HOUR
 from wfbt.errors import ConfigError, DataError
-from wfbt.ledger.live import Replay, compare, plain_symbol, read_log, read_run
+from wfbt.ledger.live import Replay, compare, read_run
+from wfbt.ledger.trade_log import plain_symbol, read_log
 
 START = 19_723 * DAY  # 2024-01-01
 CONTRACTS = {name: {"multiplier": 1.0, "inverse": False} for name in ("BTCUSDT", "ETH-PERP")}

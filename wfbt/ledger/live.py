@@ -6,7 +6,6 @@ the first.  An order of one side is matched with the nearest in time of the othe
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,49 +16,17 @@ import numpy.typing as npt
 import pandas as pd
 import yaml
 
-from wfbt.data.market import BPS
+from wfbt.data.market import BPS, SECOND
 from wfbt.errors import ConfigError, DataError
+from wfbt.ledger.calibration import Setting, settings_of
+from wfbt.ledger.trade_log import ns_of, plain_symbol
 from wfbt.ledger.wording import stamp
 
 I8 = npt.NDArray[np.int64]
 F8 = npt.NDArray[np.float64]
 
-FEWEST = 10
-"""Observations below which a setting is not estimated."""
-
-SECOND = 1e9
-VARIES = 1e-6
-"""Replayed impact whose deviation is below a hundredth of a basis point says nothing about its coefficient."""
-
-LOOSE = 0.5
-"""Standard error of the impact's factor from which on it is not estimated: half of what was replayed, or nothing."""
-
 DECIDED = ("target", "band")
 """Reasons of orders that leave at a bar's close, so that their delay can be told; an exit leaves when a price comes."""
-
-COLUMNS: dict[str, tuple[str, ...]] = {
-    "time": ("timestamp", "datetime", "time", "date", "date(utc)", "tradetime", "executedat", "createdat"),
-    "symbol": ("symbol", "pair", "market", "instrument"),
-    "side": ("side",),
-    "price": ("price", "fillprice", "avgprice", "averageprice"),
-    "qty": ("amount", "qty", "quantity", "size", "executed", "filled"),
-    "fee": ("feecost", "fee", "commission"),
-    "currency": ("feecurrency", "commissionasset", "feecoin"),
-    "liquidity": ("takerormaker", "liquidity", "role", "maker"),
-    "order": ("order", "orderid"),
-    "id": ("id", "tradeid"),
-}
-"""What a column may be called, in lower case without dots, blanks, dashes and underscores; ccxt's names come first."""
-
-REQUIRED = ("time", "symbol", "side", "price", "qty")
-
-UNITS = ((1e17, 1), (1e14, 1_000), (1e11, 1_000_000), (0.0, 1_000_000_000))
-"""A number is a time in ns, µs, ms or s since 1970, as its size shows: from → ns in one."""
-
-
-def plain_symbol(symbol: str) -> str:
-    """A symbol as letters and digits alone: BTC/USDT:USDT, BTC-USDT and BTCUSDT are one."""
-    return "".join(sign for sign in symbol.partition(":")[0].upper() if sign.isalnum())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -100,112 +67,10 @@ def read_run(folder: Path) -> Replay:
     return Replay(
         name=folder.name,
         fills=pd.read_parquet(folder / "fills.parquet"),
-        closes=_ns(times),
+        closes=ns_of(times),
         contracts={symbol: one["contract"] for symbol, one in config["data"]["symbols"].items()},
         costs=config["costs"],
     )
-
-
-def read_log(path: Path) -> pd.DataFrame:
-    """The fills of a CSV file, a row each: ts (ns UTC), symbol, side, price, qty, fee, currency, liquidity, order.
-
-    Columns are those of a ccxt trade export or called much alike (`COLUMNS`); without `order` every fill is one of its
-    own.  `fee` is NaN and the texts are empty where nothing is said.  DataError names the line.
-    """
-    try:
-        raw = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", skipinitialspace=True)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read as CSV: {str(error).strip()}") from error
-    given = {"".join(c for c in str(name).lower() if c not in "._- "): name for name in raw.columns}
-    found = {key: next((given[n] for n in names if n in given), None) for key, names in COLUMNS.items()}
-    if missing := [key for key in REQUIRED if found[key] is None]:
-        raise DataError(
-            f"{path}: no column for the {missing[0]} (one of {', '.join(COLUMNS[missing[0]])}); "
-            f"it has {', '.join(str(name) for name in raw.columns)}"
-        )
-    if raw.empty:
-        raise DataError(f"{path}: there is no fill in it, only a header")
-    cells = {key: raw[name].str.strip() for key, name in found.items() if name is not None}
-    none = pd.Series("", raw.index, dtype=str)
-    out = pd.DataFrame({"ts": _times(path, cells["time"])})
-    out["symbol"] = cells["symbol"]
-    out["side"] = cells["side"].str.lower().map({"buy": "buy", "sell": "sell", "b": "buy", "s": "sell"})
-    _refuse(path, out["side"].isna(), cells["side"], "side must be buy or sell")
-    _refuse(path, out["symbol"] == "", cells["symbol"], "symbol must be named")
-    for key in ("price", "qty"):
-        out[key] = _numbers(cells[key])
-        sound = out[key].gt(0) & np.isfinite(out[key])
-        _refuse(path, ~sound, cells[key], f"{found[key]} must be a number > 0")
-    out["fee"], out["currency"] = _fees(path, cells.get("fee", none), cells.get("currency", none))
-    words = cells.get("liquidity", none).str.lower()
-    known = {"taker": "taker", "maker": "maker", "t": "taker", "m": "maker", "true": "maker", "false": "taker", "": ""}
-    out["liquidity"] = words.map(known)
-    _refuse(path, out["liquidity"].isna(), words, "liquidity must be taker or maker")
-    out["order"] = cells.get("order", none)
-    if "id" in cells:
-        keys = out["symbol"] + " " + cells["id"]
-        _refuse(path, keys.duplicated() & (cells["id"] != ""), cells["id"], "each trade id comes once; exported twice?")
-    return out
-
-
-def _refuse(path: Path, bad: pd.Series[bool], cells: pd.Series[str], rule: str) -> None:
-    if bad.any():
-        row = int(np.flatnonzero(bad)[0])
-        raise DataError(f"{path}: line {row + 2}: {rule}, was {cells.iloc[row]!r}")
-
-
-def _numbers(cells: pd.Series[str]) -> pd.Series[float]:
-    return pd.to_numeric(cells.str.replace(",", "", regex=False), errors="coerce").astype(np.float64)
-
-
-def _times(path: Path, cells: pd.Series[str]) -> I8:
-    numbers = pd.to_numeric(cells, errors="coerce")
-    if numbers.notna().all():
-        factor = next(factor for least, factor in UNITS if abs(float(numbers.iloc[0])) >= least)
-        if cells.str.fullmatch(r"\d+").all():
-            return cells.to_numpy(np.int64) * factor  # a float has no room for ns since 1970
-        # A float of seconds since 1970 is good for µs.
-        return np.rint(numbers.to_numpy(np.float64) * (factor / 1_000)).astype(np.int64) * 1_000
-    times = pd.to_datetime(cells, utc=True, errors="coerce", format="ISO8601")
-    _refuse(path, times.isna(), cells, "the time must be ISO 8601 or a number since 1970")
-    return _ns(times)
-
-
-def _ns(times: pd.Series[Any]) -> I8:
-    return pd.DatetimeIndex(times).as_unit("ns").asi8
-
-
-def _fees(path: Path, cells: pd.Series[str], currency: pd.Series[str]) -> tuple[F8, pd.Series[str]]:
-    """Numbers, and the currencies they are in; ccxt writes a fee as a dict where its parts have no columns."""
-    cells, currency = cells.copy(), currency.copy()
-    for row in cells.index[cells.str.startswith("{")]:
-        try:
-            parts = ast.literal_eval(cells[row])
-            cost, coin = parts.get("cost"), parts.get("currency")
-        except (ValueError, SyntaxError, AttributeError):
-            continue  # refused below, with its line
-        cells[row] = "" if cost is None else str(cost)
-        currency[row] = currency[row] or str(coin or "")
-    numbers = _numbers(cells)
-    _refuse(path, (numbers.isna() | np.isinf(numbers)) & (cells != ""), cells, "the fee must be a number")
-    return np.asarray(numbers, np.float64), currency.str.upper()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
-    """A number of the strategy file, as it was replayed and as the log has it.
-
-    `live` is None, with `reason`, on fewer than `FEWEST` observations or where they cannot tell.  `error` is the
-    standard error of an average, None of a quantile.
-    """
-
-    key: str
-    unit: str
-    replayed: float | None
-    live: float | None
-    error: float | None
-    observations: int
-    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -269,7 +134,7 @@ class Comparison:
 
 
 def compare(replay: Replay, log: pd.DataFrame, within: int | None = None) -> Comparison:
-    """Match `log` (of `read_log`) with `replay` order by order.
+    """Match `log` (of `trade_log.read_log`) with `replay` order by order.
 
     Orders further apart than `within` ns are two, not one; by default a bar, because an exit inside a bar is stamped
     with its end.  What the replay did more than that before the first or after the last fill of the log is left out:
@@ -308,7 +173,7 @@ def compare(replay: Replay, log: pd.DataFrame, within: int | None = None) -> Com
         matched=matched,
         missed=_alone(ours.drop(ours.index[a])),
         extra=_alone(live.drop(live.index[b])),
-        settings=_settings(replay, matched, live),
+        settings=settings_of(replay.costs, matched, live),
         notes=tuple(notes),
     )
 
@@ -343,7 +208,7 @@ def _grouped(fills: pd.DataFrame, keys: list[str], sums: list[str]) -> pd.DataFr
 
 
 def _replayed(replay: Replay) -> pd.DataFrame:
-    fills = replay.fills.assign(ts=_ns(replay.fills["timestamp"]))
+    fills = replay.fills.assign(ts=ns_of(replay.fills["timestamp"]))
     fills["base"] = _value(fills["qty"], fills["reference"], fills["symbol"], replay.contracts)
     out = _grouped(fills, ["symbol", "side", "parent"], ["fee", "spread", "base"])
     out["value"] = _value(out["qty"], out["price"], out["symbol"], replay.contracts)
@@ -443,94 +308,6 @@ def _matched(ours: pd.DataFrame, live: pd.DataFrame) -> pd.DataFrame:
             "replayed_latency": np.where(decided, ours["ts"] - ours["decided"], np.nan),
         }
     )
-
-
-def _settings(replay: Replay, matched: pd.DataFrame, live: pd.DataFrame) -> tuple[Setting, ...]:
-    costs = replay.costs
-    taken = matched[(matched["liquidity"] == "taker") & (matched["live_liquidity"] == "taker")]
-    half, factor = _slippage(taken["cost"].to_numpy(), taken["impact"].to_numpy(), costs)
-    orders = matched[matched["live_fee"].notna()]
-    latency = taken[taken["latency"].notna()]
-    return (
-        half,
-        factor,
-        *(
-            _fee(side, costs[f"{side}_bps"], orders[orders["live_liquidity"] == side], live)
-            for side in ("taker", "maker")
-        ),
-        *(
-            _quantile(f"latency.order {name}", latency["latency"], latency["replayed_latency"], at)
-            for name, at in (("median", 0.5), ("p95", 0.95))
-        ),
-    )
-
-
-def _slippage(cost: F8, impact: F8, costs: Mapping[str, Any]) -> tuple[Setting, Setting]:
-    """Half spread h and factor k of cost = h + k·replayed impact, by least squares over taker orders.
-
-    Where the orders do not tell the two apart, k is taken as replayed, and said to be unknown.
-    """
-    n, replayed = len(cost), float(costs["half_spread_bps"])
-    name = ("costs.half_spread_bps", "bps", replayed)
-    other = ("costs.impact", "× replayed", 1.0 if costs["impact"] else 0.0)
-    few = f"{n} taker orders were matched, and it takes {FEWEST}"
-    if n < FEWEST:
-        return _unknown(*name, n, few), _unknown(*other, n, few)
-    if float(np.std(impact)) <= VARIES:
-        why = "the replayed orders all have the same impact, so nothing tells it from the spread"
-        return _average(*name, (cost - impact) / BPS), _unknown(*other, n, why)
-    design = np.column_stack([np.ones(n), impact])
-    found = np.linalg.lstsq(design, cost, rcond=None)[0]
-    rest = cost - design @ found
-    errors = np.sqrt(np.diag(np.linalg.inv(design.T @ design)) * float(rest @ rest) / (n - 2))
-    if errors[1] > LOOSE:
-        why = f"orders differ too little in impact: its error would be {errors[1]:.2g}; the spread assumes the replay's"
-        return _average(*name, (cost - impact) / BPS), _unknown(*other, n, why)
-    return (
-        Setting(
-            key=name[0], unit=name[1], replayed=replayed, live=float(found[0] / BPS), error=float(errors[0] / BPS),
-            observations=n,
-        ),
-        Setting(
-            key=other[0], unit=other[1], replayed=other[2], live=float(found[1]), error=float(errors[1]), observations=n
-        ),
-    )  # fmt: skip
-
-
-def _fee(side: str, replayed: float, orders: pd.DataFrame, live: pd.DataFrame) -> Setting:
-    """Median fee of the log's orders on that side, matched or not: the venue does not care what we replayed."""
-    own = live[(live["liquidity"] == side) & live["fee"].notna()]
-    bps = own["fee"] / own["value"] / BPS if len(own) else orders["live_fee"] / orders["live_value"] / BPS
-    name = (f"costs.{side}_bps", "bps", float(replayed))
-    if len(bps) < FEWEST:
-        return _unknown(*name, len(bps), f"{len(bps)} {side} orders say their fee, and it takes {FEWEST}")
-    return Setting(
-        key=name[0], unit=name[1], replayed=name[2], live=float(bps.median()), error=None, observations=len(bps)
-    )
-
-
-def _quantile(key: str, live: pd.Series[float], replayed: pd.Series[float], at: float) -> Setting:
-    n = len(live)
-    known = float(replayed.quantile(at) / SECOND) if n else None
-    if n < FEWEST:
-        return _unknown(key, "s", known, n, f"{n} taker orders decided at a close were matched, and it takes {FEWEST}")
-    return Setting(
-        key=key, unit="s", replayed=known, live=float(live.quantile(at) / SECOND), error=None, observations=n
-    )
-
-
-def _average(key: str, unit: str, replayed: float, values: F8) -> Setting:
-    return Setting(
-        key=key, unit=unit, replayed=replayed, live=float(np.mean(values)),
-        error=float(np.std(values, ddof=1) / np.sqrt(len(values))), observations=len(values),
-    )  # fmt: skip
-
-
-def _unknown(key: str, unit: str, replayed: float | None, n: int, reason: str) -> Setting:
-    return Setting(
-        key=key, unit=unit, replayed=replayed, live=None, error=None, observations=n,
-        reason=f"not enough evidence: {reason}" if n < FEWEST else reason,
-    )  # fmt: skip
 
 
 def _alone(orders: pd.DataFrame) -> pd.DataFrame:
