@@ -13,6 +13,8 @@ import pandas as pd
 
 from wfbt.config import schema
 from wfbt.config.load import resolved
+from wfbt.config.policies import Part, Range
+from wfbt.config.policies import Policy as PolicySection
 from wfbt.data.load import load_market
 from wfbt.data.market import DAY, Market
 from wfbt.engine.account import Account
@@ -96,7 +98,7 @@ def policies_of(config: schema.Strategy) -> dict[str, Policy]:
     return {name: policy_of(given, config.base, section) for name, (given, section) in _sections(config).items()}
 
 
-def _sections(config: schema.Strategy) -> dict[str, tuple[schema.Policy, str]]:
+def _sections(config: schema.Strategy) -> dict[str, tuple[PolicySection, str]]:
     """The policy sections of the strategy and where they stand, by sleeve."""
     if config.sleeves is not None:
         return {name: (one.policy, f"sleeves.members.{name}.policy") for name, one in config.sleeves.members.items()}
@@ -105,10 +107,10 @@ def _sections(config: schema.Strategy) -> dict[str, tuple[schema.Policy, str]]:
     return {"": (config.policy, "policy")}
 
 
-def policy_of(given: schema.Policy, base: Path, section: str = "policy") -> Policy:
+def policy_of(given: PolicySection, base: Path, section: str = "policy") -> Policy:
     """The rule, hybrid or ensemble that a policy section names, its rules loaded."""
 
-    def load(part: schema.Part | schema.Policy, section: str) -> Rule:
+    def load(part: Part | PolicySection, section: str) -> Rule:
         if part.rule is None:
             raise ConfigError(f"{section} needs a rule")
         return replace(load_rule(part.rule, base, section), searched=frozenset(part.search))
@@ -127,19 +129,19 @@ def policy_of(given: schema.Policy, base: Path, section: str = "policy") -> Poli
     return load(given, section)
 
 
-def candidates_of(given: schema.Policy, policy: Policy, section: str = "policy") -> Candidates:
+def candidates_of(given: PolicySection, policy: Policy, section: str = "policy") -> Candidates:
     """Every combination that a policy section searches; the parameters of a part begin with its key: propose.fast.
 
     `section` is where it stands, for messages.
     """
-    parts: dict[str, schema.Part | schema.Policy] = {"": given}
+    parts: dict[str, Part | PolicySection] = {"": given}
     if given.hybrid is not None:
         parts = {"propose.": given.hybrid.propose, "confirm.": given.hybrid.confirm}
     if given.ensemble is not None:
         parts = {f"{number}.": member for number, member in enumerate(given.ensemble, start=1)}
     params = {key + name: value for key, part in parts.items() for name, value in part.params.items()}
     search = {
-        key + name: one.model_dump() if isinstance(one, schema.Range) else list(one)
+        key + name: one.model_dump() if isinstance(one, Range) else list(one)
         for key, part in parts.items()
         for name, one in part.search.items()
     }

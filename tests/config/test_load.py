@@ -16,14 +16,13 @@ from pydantic import BaseModel, ValidationError
 
 from wfbt.config.inputs import Series
 from wfbt.config.load import canonical_bytes, dump_yaml, load_strategy, resolved
+from wfbt.config.policies import Policy, Range
 from wfbt.config.schema import (
     Constant,
     Cooldown,
     Data,
     Empirical,
     Lognormal,
-    Policy,
-    Range,
     Selection,
     Strategy,
     Symbol,

@@ -6,12 +6,10 @@ Shares and rates are fractions unless their name ends in _bps; durations and tim
 
 from __future__ import annotations
 
-from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    AfterValidator,
     BeforeValidator,
     Discriminator,
     Field,
@@ -24,6 +22,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from wfbt.config.inputs import ManySeries, Timeframes
+from wfbt.config.policies import Policy, Sleeves
 from wfbt.config.section import Section, tag_of_model
 from wfbt.config.support import refusals
 from wfbt.config.trading import (
@@ -40,28 +39,20 @@ from wfbt.config.values import (
     AutoDuration,
     Bps,
     ByKey,
-    Choice,
     Duration,
     File,
     Fraction,
-    Identifier,
     Listed,
     Name,
     NonNegative,
-    Number,
     Off,
-    Parameter,
     PartOfOne,
     Positive,
     Rebatable,
-    RuleName,
-    SleeveName,
     Span,
     SymbolName,
     Time,
 )
-
-MOST_CHOICES = 10_000
 
 
 def _after_start(end: Time | None, info: ValidationInfo) -> Time | None:
@@ -233,164 +224,6 @@ class Latency(Section):
     feed: Delay = Constant(value=Duration(0))
     response: Delay = Constant(value=Duration(0))
     adverse: Annotated[float, Field(ge=0, le=1)] = 0.5
-
-
-class Range(Section):
-    """low, low + step, … up to high."""
-
-    low: Number
-    high: Number
-    step: Annotated[Number, Field(gt=0)]
-
-    @field_validator("high")
-    @classmethod
-    def _low_first(cls, high: float, info: ValidationInfo) -> float:
-        if "low" in info.data and high < info.data["low"]:
-            raise ValueError(f"must be >= low ({info.data['low']})")
-        return high
-
-    @field_validator("step")
-    @classmethod
-    def _few_steps(cls, step: float, info: ValidationInfo) -> float:
-        if {"low", "high"} <= info.data.keys() and (info.data["high"] - info.data["low"]) / step >= MOST_CHOICES:
-            raise ValueError(f"must give at most {MOST_CHOICES} values between low and high")
-        return step
-
-
-def _different(value: object) -> object:
-    if isinstance(value, dict | Section):
-        return value
-    if not isinstance(value, list | tuple):
-        raise ValueError("must be a list, or a range with low, high and step")
-    if not 1 <= len(value) <= MOST_CHOICES:
-        raise ValueError(f"must list 1 to {MOST_CHOICES} values")
-    # True equals 1 in Python but not here.
-    scalars = [(isinstance(item, bool), item) for item in value if not isinstance(item, list | tuple | dict)]
-    if len(set(scalars)) < len(scalars):
-        raise ValueError("must not list a value twice")
-    return tuple(value)
-
-
-Choices = Annotated[
-    Annotated[tuple[Choice, ...], Tag("@list")] | Annotated[Range, Tag("@range")],
-    Discriminator(lambda value: "@list" if isinstance(value, tuple) else "@range"),
-    BeforeValidator(_different),
-]
-
-
-class Part(Section):
-    """A rule, with its parameters and those to search over."""
-
-    rule: RuleName | None = None
-    model: File | None = None
-    params: Annotated[dict[Identifier, Parameter], ByKey] = Field(default={})
-    search: Annotated[dict[Identifier, Choices], ByKey] = Field(default={})
-
-    @model_validator(mode="after")
-    def _decides(self) -> Self:
-        if (self.rule is None) == (self.model is None):
-            raise ValueError("needs a rule: a built-in name, file.py:name or package.module:name")
-        return self
-
-
-class Member(Part):
-    """A rule and its share of an ensemble."""
-
-    weight: Positive
-
-
-class Hybrid(Section):
-    """One rule proposes, another confirms."""
-
-    propose: Part
-    confirm: Part
-    mode: Literal["veto", "agree", "scale"]
-
-
-def _share_out(members: tuple[Member, ...]) -> tuple[Member, ...]:
-    # Decimals add up as they are read: 0.3 + 0.25 + 0.2 + 0.15 + 0.1 is 1.
-    total = sum(Decimal(str(member.weight)) for member in members)
-    if total > 1:
-        raise ValueError(
-            f"must have weights that add up to at most 1, not {total}; sizing and leverage scale the whole"
-        )
-    return members
-
-
-class Policy(Section):
-    """What decides, with its parameters and those to search over."""
-
-    rule: RuleName | None = None
-    model: File | None = None
-    hybrid: Hybrid | None = None
-    ensemble: Annotated[tuple[Member, ...], Listed, Field(min_length=1), AfterValidator(_share_out)] | None = None
-    params: Annotated[dict[Identifier, Parameter], ByKey] = Field(default={})
-    search: Annotated[dict[Identifier, Choices], ByKey] = Field(default={})
-
-    @model_validator(mode="after")
-    def _decides(self) -> Self:
-        given = [name for name in ("rule", "model", "hybrid", "ensemble") if getattr(self, name) is not None]
-        if not given:
-            raise ValueError("needs a rule: a built-in name, file.py:name or package.module:name")
-        if len(given) > 1:
-            raise ValueError(f"has {' and '.join(given)}: keep one of them")
-        if self.rule is None and self.model is None and (self.params or self.search):
-            raise ValueError(f"with {given[0]} has no params or search of its own: write them beside each rule")
-        return self
-
-
-class Sleeve(Section):
-    """One of several strategies that share the account."""
-
-    policy: Policy
-    symbols: Annotated[Annotated[tuple[SymbolName, ...], Field(min_length=1)] | None, Listed] = None
-    weight: Fraction | None = None
-
-    @field_validator("symbols")
-    @classmethod
-    def _each_once(cls, symbols: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        if symbols is not None and len(set(symbols)) < len(symbols):
-            raise ValueError("must not list a symbol twice")
-        # The order of symbols has no meaning.
-        return symbols and tuple(sorted(symbols))
-
-
-class Allocation(Section):
-    """How the account is divided among sleeves in each fold."""
-
-    method: Literal["fixed", "inverse_volatility", "min_variance", "hrp"] = "inverse_volatility"
-    max_weight: Fraction = 1.0
-    shrink: bool = True
-
-
-class Sleeves(Section):
-    """Several strategies, each choosing its own parameters, in one account."""
-
-    members: Annotated[dict[SleeveName, Sleeve], Field(min_length=1), ByKey]
-    allocation: Allocation = Allocation()
-    netting: bool = False
-
-    @model_validator(mode="after")
-    def _weighed(self) -> Self:
-        given = {name: one.weight for name, one in self.members.items() if one.weight is not None}
-        if self.allocation.method != "fixed":
-            if given:
-                raise ValueError(
-                    f"has a weight for {', '.join(given)}, but allocation.method {self.allocation.method} fits the "
-                    "weights: leave it out, or set method fixed"
-                )
-            return self
-        if missing := [name for name in self.members if name not in given]:
-            raise ValueError(f"with allocation.method fixed needs a weight for {', '.join(missing)}")
-        # Decimals add up as they are read.
-        total = sum(Decimal(str(weight)) for weight in given.values())
-        if total > 1:
-            raise ValueError(f"must have weights that add up to at most 1, not {total}; leverage scales the whole")
-        if above := [name for name, weight in given.items() if weight > self.allocation.max_weight]:
-            raise ValueError(
-                f"has a weight above allocation.max_weight ({self.allocation.max_weight:g}) for {', '.join(above)}"
-            )
-        return self
 
 
 class Sizing(Section):
