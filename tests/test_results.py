@@ -37,6 +37,17 @@ def test_the_attribution_charges_what_the_costs_say(told):
     assert whole["cost_bps"] == pytest.approx(taken / whole["traded"] * 1e4)
 
 
+def test_what_orders_cost_against_arrival_and_what_the_insurance_bore_have_names_of_their_own(done, told):
+    ledger, orders = done.ledger, told["events"]["orders"]
+    parents = ledger.orders_frame().set_index("order")["arrival"]
+    fills = ledger.fills[[number in parents.index for number in ledger.fills["parent"]]]
+    against = fills["qty"] * (fills["price"] - parents[fills["parent"]].to_numpy())
+    assert orders["implementation_shortfall"] == pytest.approx(against.sum(), rel=1e-9)
+    assert against.sum() > 0
+    assert "shortfall" not in orders
+    assert told["events"]["shortfall"] == ledger.shortfall.sum()
+
+
 def test_the_ladder_ends_at_the_run_itself(told):
     steps = told["realism"]["ladder"]
     assert [step["step"] for step in steps] == [

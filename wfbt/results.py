@@ -332,7 +332,7 @@ def _orders(ledger: Ledger) -> dict[str, Any]:
         "sent": len(frame),
         "outcomes": {name: outcomes[name] for name in sorted(outcomes)},
         "unfilled": int((frame["filled"] == 0).sum()),
-        "shortfall": float(frame["shortfall"].sum()),
+        "implementation_shortfall": float(frame["implementation_shortfall"].sum()),
     }
 
 

@@ -45,7 +45,7 @@ def test_a_twap_on_a_constant_price_costs_the_impact_of_its_children_on_what_the
     roots = np.sqrt(np.arange(slices)).sum()
     expected = quantity * 100 * (spread + (temporary + permanent) * k + permanent * k * roots / slices)
     order = only(ledger)
-    assert order.shortfall == pytest.approx(expected, rel=1e-9)
+    assert order.implementation_shortfall == pytest.approx(expected, rel=1e-9)
     assert ledger.fills["fee"].sum() == pytest.approx(fee * (quantity * 100 + expected), rel=1e-9)
     assert ledger.fills["spread"].sum() == pytest.approx(quantity * 100 * spread, rel=1e-9)
     assert ledger.opening_cash - ledger.equity[-1] == pytest.approx(
@@ -58,7 +58,7 @@ def test_a_twap_of_many_slices_costs_less_than_the_whole_order_at_once():
 
     def cost(orders):
         ledger = wfbt.backtest(data, said(61, {40: 0.5}), orders=orders, account=wfbt.Account(cash=1e6))
-        return only(ledger).shortfall
+        return only(ledger).implementation_shortfall
 
     assert cost(wfbt.Orders(schedule=wfbt.Schedule.twap(over=12 * HOUR, slices=12))) < cost(wfbt.Orders())
 
@@ -83,7 +83,7 @@ def test_children_have_numbers_of_their_own_and_name_their_parent():
     assert len(set(ledger.fills["order"]) | {order.order}) == 5
     # 100 units bought at 100, 101, 102 and 103, decided at 100: 0 + 100 + 200 + 300.
     assert ledger.fills["price"].tolist() == [100, 101, 102, 103]
-    assert order.shortfall == pytest.approx(600, rel=1e-12)
+    assert order.implementation_shortfall == pytest.approx(600, rel=1e-12)
     assert (order.outcome, order.filled, order.goal) == ("filled", 400, 400)
 
 
@@ -99,7 +99,7 @@ def test_the_shortfall_of_a_parent_is_that_of_its_children_together(schedule):
         children = ledger.fills[ledger.fills["parent"] == order.order]
         assert len(children) > 2
         against = children["qty"] * (children["price"] - order.arrival)
-        assert order.shortfall == pytest.approx(against.sum(), rel=1e-9)
+        assert order.implementation_shortfall == pytest.approx(against.sum(), rel=1e-9)
         assert order.filled == pytest.approx(children["qty"].sum(), rel=1e-12)
 
 
@@ -111,7 +111,7 @@ def test_the_shortfall_of_an_inverse_contract_s_parent_is_that_of_its_children_t
     # 10·(1/100 − 1/100 + 1/100 − 1/120 + 1/100 − 1/140 + 1/100 − 1/160).
     assert ledger.fills["qty"].tolist() == [1, 1, 1, 1]
     expected = 10 * (4 / 100 - 1 / 100 - 1 / 120 - 1 / 140 - 1 / 160)
-    assert only(ledger).shortfall == pytest.approx(expected, rel=1e-9)
+    assert only(ledger).implementation_shortfall == pytest.approx(expected, rel=1e-9)
 
 
 @settings(max_examples=60, deadline=None)

@@ -146,7 +146,12 @@ def test_nothing_is_said_of_a_break_even_where_nothing_was_traded_or_replayed(fa
 def test_what_became_of_orders_that_wait_is_told(fake):
     run = fake(folds=1, days=60)
     outcomes = {"cancelled": 7, "expired": 1200, "filled": 300, "rejected": 2}
-    run.result["events"]["orders"] = {"sent": 1509, "outcomes": outcomes, "unfilled": 1202, "shortfall": 0.0}
+    run.result["events"]["orders"] = {
+        "sent": 1509,
+        "outcomes": outcomes,
+        "unfilled": 1202,
+        "implementation_shortfall": 0.0,
+    }
     assert "Of its 1,509 orders 307 were filled, wholly or in part; 1,200 expired and 2 rejected." in said(run)
 
 

@@ -60,11 +60,11 @@ def orders_frame(ledger: Ledger) -> pd.DataFrame:
     """One row per order of the policy, filled or not, in words.
 
     order · symbol · live, ended, expire (UTC; expire NaT: never) · outcome · reason · goal · filled (signed units) ·
-    limit, trigger (NaN none) · arrival · price (average of its fills, NaN none) · shortfall (what its fills cost
-    against arrival, in quote of a linear contract and coin of an inverse one).
+    limit, trigger (NaN none) · arrival · price (average of its fills, NaN none) · implementation_shortfall (what
+    its fills cost against arrival, in quote of a linear contract and coin of an inverse one; Perold 1988).
     """
     orders = ledger.orders
-    price, shortfall = _filled_at(ledger)
+    price, cost = _filled_at(ledger)
     expire = pd.Series(pd.to_datetime(orders["expire"], unit="ns", utc=True))
     return pd.DataFrame(
         {
@@ -77,7 +77,7 @@ def orders_frame(ledger: Ledger) -> pd.DataFrame:
             "reason": words(orders["reason"], Reason),
             **{name: orders[name] for name in ("goal", "filled", "limit", "trigger", "arrival")},
             "price": price,
-            "shortfall": shortfall,
+            "implementation_shortfall": cost,
         }
     )
 
