@@ -257,7 +257,8 @@ def _write_report(
     write_sheets(
         sheets, round(walk.ledger.calendar.periods_per_year), jobs, lambda n: progress("tearsheets", n, len(sheets))
     )
-    write_text(folder / "index.html", render_index(result, curves_of(walk, benchmark, daily), walk.ledger.trades()))
+    curves, trades = curves_of(walk, benchmark, daily), walk.ledger.trades()
+    write_text(folder / "index.html", render_index(result, curves, trades, config.report.tearsheets))
 
 
 def _same_rows(benchmark: Ledger, part: Ledger) -> Ledger:

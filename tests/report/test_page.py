@@ -219,6 +219,14 @@ def test_each_fold_links_to_its_tearsheet(fake):
     assert "tearsheet.html" in links
 
 
+@pytest.mark.parametrize(("made", "linked"), [("oos", ["tearsheet.html"]), ("none", [])])
+def test_a_page_links_only_the_tearsheets_that_were_made(made, linked, fake):
+    run = fake(folds=3, days=90)
+    page = Reader(without_plotly(render_index(run.result, run.curves, run.trades, made)))
+    assert [href for _, attrs in page.tags if (href := attrs.get("href") or "").endswith("tearsheet.html")] == linked
+    assert "opens its tearsheet" not in page.words
+
+
 def test_a_run_without_trades_says_so_and_compares_nothing(fake):
     run = fake(folds=1, days=60, trips=0)
     html = render(run)

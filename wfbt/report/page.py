@@ -52,8 +52,11 @@ class Notes:
         return Cell(text, tone="loss" if kind in ("signed", "change", "step") and text.startswith("-") else "")
 
 
-def render_index(result: Mapping[str, Any], curves: Curves, trades: pd.DataFrame) -> str:
-    """The whole page.  Text from strategy files is escaped; the same input gives the same bytes."""
+def render_index(result: Mapping[str, Any], curves: Curves, trades: pd.DataFrame, tearsheets: str = "all") -> str:
+    """The whole page.  Text from strategy files is escaped; the same input gives the same bytes.
+
+    `tearsheets` are those beside it, as `report.tearsheets` of the strategy: all, oos (none of a fold) or none.
+    """
     notes = Notes()
     folds = result.get("folds") or []
     moved, fixed = searched(folds)
@@ -82,6 +85,7 @@ def render_index(result: Mapping[str, Any], curves: Curves, trades: pd.DataFrame
         ],
         later=[(key.replace("_", " "), reason(result, key)) for key in LATER if result.get(key) is None],
         notes=notes.reasons,
+        tearsheets=tearsheets,
         figures=drawn,
         plotly=_plotly(),
     )
