@@ -1,5 +1,6 @@
 """What result.json says of costs follows from the run it describes."""
 
+import pandas as pd
 import pytest
 
 import wfbt
@@ -156,3 +157,25 @@ def test_fees_that_stand_in_tiers_alone_are_costs_that_have_a_break_even(tmp_pat
     assert told["costs"]["fees"] > 0
     assert found["paid_bps"] == pytest.approx(5, rel=0.5)
     assert "no trading cost is configured" not in str(found["reasons"])
+
+
+def test_a_stop_column_without_a_number_leaves_the_exits_section_in_force_and_a_note_says_so(told, tmp_path):
+    (tmp_path / "rules.py").write_text(
+        "import numpy as np\nimport pandas as pd\n\n"
+        "def swings(bars, stop=None):\n"
+        "    target = np.where(np.arange(len(bars)) // 12 % 2 == 0, 1.0, 0.0)\n"
+        "    out = pd.DataFrame({'target': target}, index=bars.index)\n"
+        "    return out if stop is None else out.assign(stop=np.nan if stop == 0 else bars['close'] * stop)\n"
+    )
+    notes, fills = {}, {}
+    for stop in (None, 0, 0.02):
+        params = {} if stop is None else {"stop": stop}
+        policy = {"rule": "rules.py:swings", "params": params, "search": {}}
+        name = write_study(tmp_path, policy=policy, exits={"stop_atr": None, "take_atr": None, "stop_pct": 0.01})
+        done = wfbt.run(name, out=tmp_path / "out", report=False)
+        fills[stop] = done.ledger.fills_frame()
+        notes[stop] = [note for note in done.to_dict()["notes"] if "exits section" in note]
+    pd.testing.assert_frame_equal(fills[None], fills[0])
+    assert (fills[0]["reason"] == "stop").sum() > (fills[0.02]["reason"] == "stop").sum() > 0
+    assert [len(notes[stop]) for stop in (None, 0, 0.02)] == [0, 1, 0]
+    assert notes[0][0].startswith("AAA: the policy's stop had no number yet")

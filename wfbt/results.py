@@ -83,11 +83,12 @@ def result_dict(
 def _notes(study: Study | Portfolio, walk: WalkForward) -> list[str]:
     """What has to be known of how the folds chose, and of how sleeves share an account."""
     if isinstance(study, Study):
-        return _unchosen(walk, study)
+        return [*_unchosen(walk, study), *_lent(walk)]
     assert isinstance(walk, PortfolioWalk)
     notes = []
     for member in study.members:
-        own = [f"{member.name}: {note}" for note in _unchosen(walk.alone[member.name], member.study)]
+        chosen = walk.alone[member.name]
+        own = [f"{member.name}: {note}" for note in (*_unchosen(chosen, member.study), *_lent(chosen))]
         idle = [str(number) for number, shares in _weights(walk) if not shares[member.name]]
         if idle:
             own.append(
@@ -196,6 +197,15 @@ def _unchosen(walk: WalkForward, study: Study) -> list[str]:
     return [
         f"{word} {', '.join(folds)}: no candidate has a {study.objective} on its training rows (none traded); "
         "the first one was taken"
+    ]
+
+
+def _lent(walk: WalkForward) -> list[str]:
+    """Which distances of the policy had no number when a target was named."""
+    return [
+        f"{symbol}: the policy's {kind} had no number yet, or never has one, when it named a target; the {kind} of the "
+        "exits section held until then"
+        for symbol, kind in walk.lent
     ]
 
 

@@ -43,7 +43,7 @@ def said(rows: int, by_row: Mapping[int, float | Mapping[str, float]]) -> pd.Dat
     for row, spoken in by_row.items():
         for name, value in (spoken if isinstance(spoken, Mapping) else {"target": spoken}).items():
             columns[name][row] = value
-    # A column of nothing would still say that the rule has exits of its own.
+    # A rule returns the columns that it uses.
     return pd.DataFrame(columns).dropna(axis="columns", how="all")
 
 

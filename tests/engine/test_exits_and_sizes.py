@@ -1,6 +1,7 @@
 """Exits that move with the market, and sizes that shrink with it."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import wfbt
@@ -132,3 +133,34 @@ def test_sizes_are_what_was_known_when_the_target_was_new():
     sizing = wfbt.Sizing(quiet_volatility=0.2)
     ledger = wfbt.backtest(market(instrument(closes)), np.full(200, 0.8), costs=FREE, sizing=sizing)
     assert len(ledger.fills) == 1
+
+
+TENTH = wfbt.Exits(stop_pct=0.1)
+FALL = [100, 100, 100, (100, 100, 85, 85), 85, 85, (85, 85, 70, 70), 70]
+
+
+def under_a_tenth(targets, stops):
+    """Reasons, rows and prices of all fills, the columns being as long as FALL or shorter."""
+    rows = FALL[: len(targets)]
+    wants = pd.DataFrame({"target": targets, "stop": stops})
+    ledger = wfbt.backtest(market(instrument(rows, tick=0.01)), wants, costs=FREE, exits=TENTH)
+    return filled(ledger, "reason", "row", "price")
+
+
+def test_a_column_that_never_has_a_stop_does_not_switch_the_section_s_off():
+    entry, none = ("target", 2, 100), np.nan
+    assert under_a_tenth([none, 0.5, none, none], [none] * 4) == [entry, ("stop", 3, 90)]
+    assert under_a_tenth([none, 0.5, none, none], [none, 14.0, none, none]) == [entry, ("stop", 3, 86)]
+
+
+def test_from_a_column_s_first_number_on_a_missing_one_means_no_stop():
+    none = np.nan
+    assert [why for why, _, _ in under_a_tenth([0.1, 0.5, none, none], [40.0, none, none, none])] == ["target"] * 2
+
+
+def test_a_stop_that_a_column_gives_later_does_not_change_what_was_stopped_before():
+    none = np.nan
+    targets = [none, 0.5, none, none, 0.4, none, none, none]
+    never, late = under_a_tenth(targets, [none] * 8), under_a_tenth(targets, [none] * 7 + [20.0])
+    assert never == late
+    assert [why for why, _, _ in never] == ["target", "stop", "target", "stop"]

@@ -51,6 +51,8 @@ class Said:
         Decision bar of the row.
     slices : int
         Slices of every order; those of (bar, asset) begin at (bar·`assets` + asset)·slices.
+    lent : tuple of (symbol, kind)
+        Distances that a policy's column had no number for yet when it named a target, so that the exits section's held.
     """
 
     row: npt.NDArray[np.int64]
@@ -69,6 +71,7 @@ class Said:
     bar: npt.NDArray[np.int64] | None = None
     slices: int = 0
     assets: int = 1
+    lent: tuple[tuple[str, str], ...] = ()
 
     def at(self, chosen: Any) -> Said:
         """Some of it: a slice, a mask or indices."""
@@ -128,6 +131,7 @@ class Said:
         for name in COLUMNS:
             if any(getattr(part, name) is not None for part in parts):
                 whole[name] = np.concatenate([part._column(name) for part in parts])
+        whole["lent"] = tuple(sorted({one for part in parts for one in part.lent}))
         return replace(parts[0], **whole)
 
     def _column(self, name: str) -> Any:
@@ -217,10 +221,7 @@ class Lowering:
         if len(wants) != len(bars):
             raise PolicyError(f"{symbol}: {len(wants)} targets for {len(bars)} bars")
         self._check_orders(symbol, wants)
-        distances = {
-            name: own if (own := getattr(wants, name)) is not None else self._distances[a][name]
-            for name in ("stop", "take", "trail")
-        }
+        distances, lent = self._reach(a, wants)
         if self.exits.ratchet is not None and distances["stop"] is None:
             raise PolicyError(
                 f"{symbol}: exits.ratchet counts in stop distances, and there is no stop: let the rule return one, or "
@@ -253,7 +254,29 @@ class Lowering:
             bar=place if self._slices else None,
             slices=self._slices,
             assets=len(self.deck.symbols),
+            lent=lent,
         )
+
+    def _reach(self, a: int, wants: Columns) -> tuple[dict[str, F8 | None], tuple[tuple[str, str], ...]]:
+        """Distances (T_a,) of stop, take and trail, and which of them the exits section lent (`Said.lent`).
+
+        A policy's column replaces the section's from its first number on: before it nothing tells a column that has
+        nothing to say from one that never will have, and a column of NaN must not switch an exit off.
+        """
+        out: dict[str, F8 | None] = {}
+        lent = []
+        for name in ("stop", "take", "trail"):
+            own, section = getattr(wants, name), self._distances[a][name]
+            if own is None or section is None:
+                out[name] = section if own is None else own
+                continue
+            known = ~np.isnan(own)
+            first = int(known.argmax()) if known.any() else len(own)
+            out[name] = np.concatenate([section[:first], own[first:]]) if first else own
+            early = wants.target[:first]
+            if (~np.isnan(early) & (early != 0.0)).any():
+                lent.append((self.deck.symbols[a], name))
+        return out, tuple(lent)
 
     def _order(self, a: int, wants: Columns, stop: F8 | None, some: Callable[[F8], F8]) -> dict[str, Any]:
         """What makes an order more than a market order, for the rows that `some` keeps."""

@@ -142,12 +142,14 @@ class WalkForward:
     """All folds, what they decided, and the one account that followed it.
 
     `views` are what the candidates were shown, by fold; empty where several studies were walked together.
+    `lent` as in `Said`, of what was chosen.
     """
 
     folds: tuple[FoldResult, ...]
     ledger: Ledger
     decided: Decided
     views: tuple[View, ...] = ()
+    lent: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -294,4 +296,5 @@ def _stitch(study: Study, folds: Sequence[Fold], trials: Sequence[Trial], views:
                 fits=view.fits,
             )
         )
-    return WalkForward(folds=tuple(results), ledger=ledger, decided=decided, views=tuple(views))
+    lent = tuple(sorted({one for part in parts for one in part.lent}))
+    return WalkForward(folds=tuple(results), ledger=ledger, decided=decided, views=tuple(views), lent=lent)
