@@ -96,6 +96,12 @@ def _notes(study: Study | Portfolio, walk: WalkForward) -> list[str]:
                 + ("; it did not move on training rows, or its risk asked for none" if study.method != "fixed" else "")
             )
         notes += own + _listed_late(walk, study, member)
+    if blind := [str(one.fold.index + 1) for one in walk.folds if one.shrinkage == 1.0]:
+        notes.append(
+            f"fold{'s' if len(blind) > 1 else ''} {', '.join(blind)}: training returns tell so little of how sleeves "
+            "vary that allocation.shrink took nothing of their covariance but its mean variance; so "
+            f"{study.method.replace('_', ' ')} gave equal weights to all sleeves that moved"
+        )
     traded = Counter(symbol for member in study.members for symbol in member.symbols)
     if shared := [symbol for symbol, count in traded.items() if count > 1 and not study.netting]:
         notes.append(

@@ -5,7 +5,7 @@ import pytest
 
 from tests.naive import allocation as naive
 from wfbt.errors import ConfigError
-from wfbt.validation.allocation import METHODS, hierarchical_risk_parity, shrunk_covariance, weights
+from wfbt.validation.allocation import METHODS, hierarchical_risk_parity, shrinkage, shrunk_covariance, weights
 
 FITTED = [method for method in METHODS if method != "fixed"]
 
@@ -125,6 +125,16 @@ def test_shrinkage_trusts_a_short_sample_less():
         with_it, without = (weights(with_covariance(cov, days), "min_variance", shrink=s) for s in (True, False))
         gap[days] = abs(with_it[0] - without[0])
     assert gap[40] > gap[4000] > 0
+
+
+def test_how_far_a_covariance_is_drawn_is_that_of_ledoit_and_wolf_among_sleeves_that_move():
+    library = pytest.importorskip("sklearn.covariance")
+    for seed in range(3):
+        returns = returns_of(4, seed, days=40)
+        assert shrinkage(returns) == pytest.approx(library.ledoit_wolf(returns)[1], rel=1e-9)
+        assert shrinkage(np.column_stack([returns, np.zeros(40)])) == shrinkage(returns)
+    assert shrinkage(np.random.default_rng(0).normal(size=(40, 2))) == 1.0
+    assert shrinkage(np.zeros((40, 2))) == 0.0
 
 
 # What always holds

@@ -525,3 +525,22 @@ def test_sleeves_on_bitcoin_and_ether_walk_three_folds_and_add_up(real_data, tmp
     assert total == pytest.approx(results[False].ledger.equity[-1] - 100000, rel=1e-9)
     # Netting only leaves out what sleeves would trade with one another.
     assert results[True].ledger.traded.sum() < results[False].ledger.traded.sum()
+
+
+@pytest.mark.parametrize("method", ["min_variance", "hrp"])
+def test_a_covariance_of_which_shrinkage_leaves_nothing_is_said(method, data, tmp_path):
+    """Two alike sleeves on independent prices: two of three samples are all noise, and the weights equal."""
+    members = {name: TREND | {"symbols": [symbol]} for name, symbol in (("one", "AAA"), ("two", "BBB"))}
+
+    def told(shrink):
+        result = run_sleeves(data, tmp_path, members, {"method": method, "shrink": shrink}, **NO_LIMITS)
+        return result.walk.folds, [note for note in result.to_dict()["notes"] if "allocation.shrink" in note]
+
+    folds, (note,) = told(True)
+    assert note.startswith("folds 1, 2: training returns tell so little")
+    for fold in folds[:2]:
+        assert [share.weight for share in fold.sleeves] == pytest.approx([0.5, 0.5], rel=1e-6)
+    assert 0 < folds[2].shrinkage < 1
+    assert folds[2].sleeves[0].weight != pytest.approx(0.5, rel=0.05)
+    folds, notes = told(False)
+    assert notes == [] and {fold.shrinkage for fold in folds} == {0.0}

@@ -13,6 +13,9 @@ from wfbt.ledger.metrics import FEWEST_DAYS, ROUNDING
 F8 = npt.NDArray[np.float64]
 
 METHODS = ("fixed", "inverse_volatility", "min_variance", "hrp")
+SHRUNK = ("min_variance", "hrp")
+"""Methods that look at how sleeves move together; 1/σ asks for each sleeve's own risk, which shrinkage would blur."""
+
 SLACK = 1e-9
 """By how much given weights may sum to more than 1: the rounding of decimal shares."""
 
@@ -70,12 +73,16 @@ def weights(
     if not np.isfinite(returns).all():
         raise ConfigError(f"allocation: {int((~np.isfinite(returns)).sum())} daily returns are no numbers")
     out = np.zeros(sleeves)
-    alive = np.flatnonzero(returns.std(axis=0, ddof=1) > ROUNDING)
+    alive = _alive(returns)
     if alive.size:
-        # 1/σ asks for each sleeve's own risk, which shrinkage would blur.
-        estimate = shrunk_covariance if shrink and method != "inverse_volatility" else covariance
+        estimate = shrunk_covariance if shrink and method in SHRUNK else covariance
         out[alive] = _capped(_FITS[method](estimate(returns[:, alive]), max_weight), max_weight)
     return out
+
+
+def _alive(returns: F8) -> npt.NDArray[np.intp]:
+    """Sleeves whose returns vary."""
+    return np.flatnonzero(returns.std(axis=0, ddof=1) > ROUNDING)
 
 
 def covariance(returns: F8) -> F8:
@@ -89,6 +96,18 @@ def shrunk_covariance(returns: F8) -> F8:
     How far is the sample's own doing: the error of its entries over their distance from that target, at most all of it.
     Moments are about D, as in the paper.
     """
+    sample, target, share = _drawn(returns)
+    return np.asarray(share * target + (1.0 - share) * sample)
+
+
+def shrinkage(returns: F8) -> float:
+    """How far, 0..1, `weights` draws the covariance of (D, S) returns; at 1 nothing of the sample is left."""
+    moving = returns[:, _alive(returns)]
+    return _drawn(moving)[2] if moving.shape[1] else 0.0
+
+
+def _drawn(returns: F8) -> tuple[F8, F8, float]:
+    """Sample, target, and the target's share."""
     days, sleeves = returns.shape
     centred = returns - returns.mean(axis=0)
     sample = centred.T @ centred / days
@@ -96,7 +115,7 @@ def shrunk_covariance(returns: F8) -> F8:
     distance = np.sum((sample - target) ** 2)
     error = (np.sum(np.sum(centred**2, axis=1) ** 2) / days - np.sum(sample**2)) / days
     share = min(error / distance, 1.0) if distance > 0 else 0.0
-    return np.asarray(share * target + (1.0 - share) * sample)
+    return sample, target, float(share)
 
 
 def hierarchical_risk_parity(cov: F8) -> F8:

@@ -26,7 +26,7 @@ from wfbt.ledger.ledger import Ledger
 from wfbt.ledger.metrics import objective
 from wfbt.policy.base import NAMES, Columns
 from wfbt.policy.composite import standing, taken
-from wfbt.validation.allocation import weights
+from wfbt.validation.allocation import SHRUNK, shrinkage, weights
 from wfbt.validation.folds import Fold
 from wfbt.validation.realism import Decided
 from wfbt.validation.walk_forward import (
@@ -163,6 +163,11 @@ class Portfolio:
         return sum(len(member.study.candidates) for member in self.members)
 
     @property
+    def shrunk(self) -> bool:
+        """Whether weights are fitted on a covariance that is drawn to a target."""
+        return self.shrink and self.method in SHRUNK
+
+    @property
     def jobs(self) -> int:
         """Threads."""
         return self.members[0].study.jobs
@@ -183,10 +188,12 @@ class PortfolioFold(FoldResult):
     """One fold of the whole account.
 
     `params` are the sleeves' as `sleeve.parameter`; `trial` has one candidate, the account itself; `in_sample` is that
-    account on the training rows.  The weights in `sleeves` were fitted on the decision bars of `fold.train` alone.
+    account on the training rows.  The weights in `sleeves` were fitted on the decision bars of `fold.train` alone, on a
+    covariance of which `shrinkage`, 0..1, is the target of Ledoit and Wolf.
     """
 
     sleeves: tuple[SleeveFold, ...]
+    shrinkage: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -244,6 +251,7 @@ def walk_sleeves(
                 out_of_sample=ledger.slice(opens, int(close[end - 1])),
                 sleeves=shares,
                 fits=tuple(one for walk in alone.values() for one in walk.folds[place].fits),
+                shrinkage=shrinkage(_learnt(shares)) if portfolio.shrunk else 0.0,
             )
         )
     return PortfolioWalk(folds=tuple(kept), ledger=ledger, decided=decided, alone=alone)
@@ -267,6 +275,11 @@ def _shares(portfolio: Portfolio, place: int, fold: Fold, alone: Mapping[str, Wa
         SleeveFold(name=member.name, weight=float(weight), params=one.params, trial=one.trial)
         for member, weight, one in zip(portfolio.members, fitted, own, strict=True)
     )
+
+
+def _learnt(shares: Sequence[SleeveFold]) -> F8:
+    """(D, S) daily returns, on the fold's training rows, of what each sleeve has chosen."""
+    return np.stack([one.trial.train_returns[one.trial.chosen] for one in shares], axis=1)
 
 
 def _pages(portfolio: Portfolio, shares: Sequence[SleeveFold], views: Mapping[str, View]) -> dict[str, Columns]:
