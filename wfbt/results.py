@@ -21,6 +21,8 @@ from wfbt.kernels.abi import Reason
 from wfbt.ledger.attribution import attribute, cost_bps, unfilled
 from wfbt.ledger.ledger import Ledger, costs_split
 from wfbt.report.curves import Curves
+from wfbt.validation.across_folds import walk_forward_efficiency
+from wfbt.validation.luck import overfitting_section
 from wfbt.validation.realism import BreakEven, Decided, Rung, break_even, ladder
 from wfbt.validation.sleeves import Portfolio, PortfolioWalk, Sleeve, pair_name
 from wfbt.validation.walk_forward import FoldResult, Study, WalkForward, rows_of
@@ -35,7 +37,6 @@ NOT_EVALUATED = {
     "volatility": "no volatility model is fitted by this version",
     "robustness": "no robustness test is run by this version",
     "stress": "no stress test is run by this version",
-    "overfitting": "no overfitting statistic is computed by this version",
     "monte_carlo": "no path is simulated by this version",
     "ruin": "no probability of ruin is estimated by this version",
     "capacity": "capacity is not measured by this version",
@@ -49,12 +50,23 @@ def iso(ts: int) -> str:
 
 
 def result_dict(
-    run_id: str, config: Strategy, market: Market, study: Study | Portfolio, walk: WalkForward, benchmark: Ledger
+    run_id: str,
+    config: Strategy,
+    market: Market,
+    study: Study | Portfolio,
+    walk: WalkForward,
+    benchmark: Ledger,
+    looks: int = 1,
 ) -> dict[str, Any]:
-    """The content of result.json but for its timing."""
+    """The content of result.json but for its timing.
+
+    `looks` are the return series whose result on the out-of-sample days was seen before this one was chosen, this one
+    included.
+    """
     oos = walk.ledger.metrics()
     folds = [_fold(one, study) for one in walk.folds]
-    efficiency, why_not = _efficiency(oos, folds)
+    inside = [fold["in_sample"]["annual_return"] for fold in folds]
+    efficiency, why_not = walk_forward_efficiency(oos["annual_return"], inside)
     reasons = dict(NOT_EVALUATED)
     if efficiency is None:
         reasons["walk_forward_efficiency"] = why_not
@@ -69,6 +81,7 @@ def result_dict(
         "attribution": _attribution(walk.ledger),
         "realism": _realism(walk.decided, market),
         "walk_forward_efficiency": efficiency,
+        "overfitting": overfitting_section(walk, benchmark, config.seed, looks),
         "account": {"cash": config.account.cash, "leverage": config.account.leverage, "margin": config.account.margin},
         "events": _events(walk.ledger, config.limits.max_drawdown),
         "data": {one.symbol: _data(one, market) for one in market.instruments},
@@ -241,17 +254,6 @@ def _fold(one: FoldResult, study: Study | Portfolio) -> dict[str, Any]:
         "in_sample": one.in_sample.metrics(),
         "out_of_sample": one.out_of_sample.metrics(),
     }
-
-
-def _efficiency(oos: dict[str, Any], folds: list[dict[str, Any]]) -> tuple[float | None, str]:
-    """Annual return out of sample over the folds' mean annual return in sample (Pardo 2008)."""
-    inside = [fold["in_sample"]["annual_return"] for fold in folds]
-    if oos["annual_return"] is None or any(value is None for value in inside):
-        return None, "an annual return is missing, in or out of sample"
-    mean = float(np.mean(inside))
-    if mean <= 0:
-        return None, f"the mean annual return in sample is {mean:.2%}; a ratio to a loss means nothing"
-    return oos["annual_return"] / mean, ""
 
 
 def _attribution(ledger: Ledger) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from wfbt.engine.latency import Latency
 from wfbt.engine.setup import Setup, rules_of
 from wfbt.engine.sweep import replay_lanes
 from wfbt.engine.tape import lay_out
+from wfbt.kernels.cscv import split_halves
+from wfbt.kernels.resampling import stationary_mean
 from wfbt.policy.base import Columns
 
 
@@ -36,3 +38,8 @@ def compile_kernels() -> None:
     replay_lanes(deck, [heard], [(0, 48)], rules)
     replay_ledger(deck, heard, rules).trades()
     backtest(market, np.ones(48))
+    blocks = np.ones((2, 2))
+    split_halves(
+        blocks, blocks, np.ones(2), np.zeros(1, np.int64), np.ones((2, 2, 2)), np.ones((2, 2)), *np.ones((4, 2))
+    )
+    stationary_mean(blocks, np.zeros(2, np.int64), np.ones(2), 0.5, np.ones(2))

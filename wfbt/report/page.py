@@ -14,6 +14,7 @@ from markupsafe import Markup
 from wfbt.report.curves import Curves
 from wfbt.report.figures import figures, monthly_returns
 from wfbt.report.formats import CAUSES, METRICS, MISSING, moment, params, plain, reason, show
+from wfbt.report.overfitting import luck
 from wfbt.report.summary import break_even, searched, sentences, span
 
 LATER = (
@@ -75,6 +76,7 @@ def render_index(result: Mapping[str, Any], curves: Curves, trades: pd.DataFrame
         causes=_causes(result, notes),
         no_causes=reason(result, "attribution"),
         missed=_missed(result, notes),
+        luck=luck(result, notes),
         months=_months(curves),
         trades=_trades(trades),
         efficiency=notes.cell(result, "walk_forward_efficiency", "ratio"),
