@@ -82,6 +82,11 @@ def write_study(folder: Path, bars: dict[str, np.ndarray] | None = None, **secti
     return write_strategy(folder, **sections)
 
 
+def beside_the_ledger(out: Path) -> list[Path]:
+    """All that is in a reports folder but its trial ledger, by name."""
+    return sorted(entry for entry in out.iterdir() if entry.name != "trials.sqlite")
+
+
 def numbers(folder: Path) -> dict[str, bytes]:
     """What has to be the same again: the bytes of each table, and of result.json but for its timing."""
     result = json.loads((folder / "result.json").read_text())

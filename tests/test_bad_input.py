@@ -682,8 +682,8 @@ def test_a_rule_that_fails_in_a_later_fold_leaves_no_partial_folder(folder):
 def test_a_mistake_does_not_touch_a_run_that_is_there(folder):
     words = ["run", str(folder / "small.yaml"), "--out", str(folder / "out"), "--no-report", "--quiet"]
     assert CliRunner().invoke(cli.main, words).exit_code == 0
-    (before,) = leftovers(folder)
+    before, ledger = leftovers(folder)
     raw(lambda data: data[:-9])(folder)
     assert CliRunner().invoke(cli.main, words).exit_code == DATA
-    assert leftovers(folder) == [before]
+    assert leftovers(folder) == [before, ledger]
     assert (folder / "out" / before / "result.json").is_file()

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 import wfbt
 from tests.data.parquet import bars_table, write
-from tests.runs import numbers, write_strategy, write_study
+from tests.runs import beside_the_ledger, numbers, write_strategy, write_study
 from wfbt import cli
 
 HEAVY = ("numpy", "pandas", "numba", "pyarrow", "pydantic", "scipy", "yaml", "rich", "talib", "vectorbt", "quantstats")
@@ -25,6 +25,7 @@ COMMANDS = (
     ("data", "info"),
     ("check",),
     ("check", "config"),
+    ("trials",),
     ("warmup",),
 )
 # SIGINT is ignored by what a shell starts in the background, and that is inherited.
@@ -117,7 +118,7 @@ def test_json_is_one_object_on_stdout_and_nothing_else_anywhere(study, tmp_path)
     assert (told.exit_code, told.stderr) == (0, "")
     assert told.stdout.count("\n") == 1
     printed = json.loads(told.stdout)
-    (folder,) = tmp_path.iterdir()
+    (folder,) = beside_the_ledger(tmp_path)
     assert printed == json.loads((folder / "result.json").read_text())
 
 
@@ -138,13 +139,13 @@ def test_a_rule_that_prints_does_not_spoil_the_json(study, tmp_path):
 
 def test_quiet_prints_the_folder_alone(study, tmp_path):
     told = call("run", study, "--out", tmp_path, "--no-report", "--quiet")
-    (folder,) = tmp_path.iterdir()
+    (folder,) = beside_the_ledger(tmp_path)
     assert (told.exit_code, told.stdout, told.stderr) == (0, f"{folder}\n", "")
 
 
 def test_a_run_ends_with_the_table_and_the_path_to_open_and_its_progress_goes_to_stderr(study, tmp_path):
     told = call("run", study, "--out", tmp_path, "--no-report")
-    (folder,) = tmp_path.iterdir()
+    (folder,) = beside_the_ledger(tmp_path)
     assert told.exit_code == 0
     assert told.stdout.splitlines()[-1] == f"open {folder / 'result.json'}"
     assert "buy and hold" in told.stdout
@@ -282,7 +283,7 @@ def test_ctrl_c_exits_130_and_resume_goes_on(study, tmp_path, mode):
     assert 1 <= kept < 12
     resumed = call("run", strategy, "--out", out, "--no-report", "--folds", 12, "--quiet", "--resume")
     assert resumed.exit_code == 0
-    assert [entry.name for entry in out.iterdir()] == [Path(resumed.stdout.strip()).name]
+    assert [entry.name for entry in beside_the_ledger(out)] == [Path(resumed.stdout.strip()).name]
     if not mode:
         whole = wfbt.run(strategy, out=tmp_path / "whole", folds=12, report=False)
         assert numbers(Path(resumed.stdout.strip())) == numbers(whole.folder)
@@ -304,5 +305,5 @@ def test_a_reader_that_goes_away_causes_no_traceback(study, tmp_path):
     process.stderr.close()
     assert process.wait(60) != 0
     assert "Traceback" not in told
-    (folder,) = tmp_path.iterdir()
+    (folder,) = beside_the_ledger(tmp_path)
     assert (folder / "result.json").is_file()

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 import wfbt
-from tests.runs import DAYS, PARQUET, hours, numbers, write_strategy, write_study
+from tests.runs import DAYS, PARQUET, beside_the_ledger, hours, numbers, write_strategy, write_study
 
 TRAIN, EMBARGO, FOLDS, CANDIDATES = 60 * 24, 24, 3, 6
 FILES = {*(f"{name}.parquet" for name in PARQUET), "result.json", "config.resolved.yaml", "manifest.json"}
@@ -54,7 +54,7 @@ def test_a_rerun_on_any_number_of_threads_gives_the_same_bytes(study, done, tmp_
 def test_a_rerun_into_the_same_folder_replaces_the_run_and_leaves_nothing_beside_it(study, done, tmp_path):
     for _ in range(2):
         result = again(study, tmp_path)
-    assert [entry.name for entry in tmp_path.iterdir()] == [result.folder.name]
+    assert [entry.name for entry in beside_the_ledger(tmp_path)] == [result.folder.name]
     assert {entry.name for entry in result.folder.iterdir()} == FILES
     assert numbers(result.folder) == numbers(done.folder)
 
@@ -389,7 +389,7 @@ def killed(context, out, strategy, share, length, **options):
 
 def absent_or_whole(out, done, files):
     """Nothing but the finished run may carry its name; true when it is there."""
-    assert {entry.name for entry in out.iterdir() if not entry.name.startswith(".")} <= {
+    assert {entry.name for entry in beside_the_ledger(out) if not entry.name.startswith(".")} <= {
         done.folder.name,
         f"{done.folder.name}.partial",
     }
@@ -402,7 +402,7 @@ def absent_or_whole(out, done, files):
 
 def resumed(study, out, done, **options):
     result = wfbt.run(study, out=out, resume=True, **options)
-    assert [entry.name for entry in out.iterdir()] == [done.folder.name]
+    assert [entry.name for entry in beside_the_ledger(out)] == [done.folder.name]
     assert numbers(result.folder) == numbers(done.folder)
     assert (result.folder / "index.html").read_bytes() == (done.folder / "index.html").read_bytes()
     return result
@@ -425,7 +425,7 @@ def test_a_run_killed_at_seventeen_random_instants_and_resumed_gives_the_same_by
 @pytest.mark.slow
 def test_a_run_killed_while_its_tearsheet_is_written_and_resumed_gives_the_same_bytes(study, tmp_path, fresh):
     usual = killed(fresh, tmp_path / "usual", study, None, None, sheets=True)
-    (folder,) = (tmp_path / "usual" / "here").iterdir()
+    (folder,) = beside_the_ledger(tmp_path / "usual" / "here")
     whole = SimpleNamespace(folder=folder)
     for number, share in enumerate((0.4, 0.65, 0.9)):
         out = tmp_path / str(number)
@@ -438,8 +438,8 @@ def test_a_run_killed_while_its_tearsheet_is_written_and_resumed_gives_the_same_
 @pytest.mark.slow
 def test_a_run_killed_before_a_file_lasts_and_resumed_gives_the_same_bytes(study, done, tmp_path, fresh):
     rng = np.random.default_rng(8)
-    # Three folds, seven files and a page, each synced, renamed and synced, then the folder itself.
-    for calls in [*rng.choice(np.arange(1, 34), 8, replace=False).tolist(), 34, 35, 36]:
+    # Three folds, the new ledger, seven files and a page, each synced, renamed and synced, then the folder itself.
+    for calls in [*rng.choice(np.arange(1, 35), 8, replace=False).tolist(), 35, 36, 37]:
         out = tmp_path / str(calls)
         process = fresh.Process(target=runs_until, args=(study, out, calls))
         process.start()
@@ -491,7 +491,7 @@ def test_without_resume_what_an_earlier_run_left_is_not_used(study, done, tmp_pa
     np.savez(partial / ".trials" / "0000.npz", **nothing, round_trips=np.zeros((6, 2), np.int64))
     (partial / "stray.txt").write_text("x")
     assert numbers(again(study, tmp_path).folder) == numbers(done.folder)
-    assert [entry.name for entry in tmp_path.iterdir()] == [done.folder.name]
+    assert [entry.name for entry in beside_the_ledger(tmp_path)] == [done.folder.name]
 
 
 def test_two_processes_cannot_write_one_run(study, done, tmp_path):

@@ -72,6 +72,7 @@ def seen_from(config: schema.Strategy, folder: Path) -> dict[str, Any]:
     for delay in tree["latency"].values():
         if isinstance(delay, dict) and delay.get("file"):
             delay["file"] = seen(delay["file"])
+    tree["trials"] = tree["trials"] and seen(tree["trials"])
     # What a file of tiers or of a venue says is spelled out where it applies.
     tree["account"]["tiers"] = None
     if tree["venue"] and tree["venue"].endswith((".yaml", ".yml")):

@@ -187,6 +187,48 @@ def reconcile(run_dir: Path, fills: Path, within: str | None, as_json: bool) -> 
     click.echo(json.dumps(found, ensure_ascii=False, allow_nan=False) if as_json else live_summary(found))
 
 
+@main.command()
+@click.argument("family", required=False)
+@click.option(
+    "--file", type=click.Path(path_type=Path), help="The ledger.  [default: WFBT_TRIALS, reports/trials.sqlite]"
+)
+@click.option("--merge", "others", multiple=True, metavar="OTHER", type=click.Path(path_type=Path), help="Take it in.")
+@click.option("--verify", is_flag=True, help="Read it anew, and look for the heads in the run folders beside it.")
+@click.option("--head", "heads", multiple=True, metavar="HASH", help="Exit 3 unless the ledger holds this head.")
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+def trials(
+    family: str | None,
+    file: Path | None,
+    others: tuple[Path, ...],
+    verify: bool,
+    heads: tuple[str, ...],
+    as_json: bool,
+) -> int:
+    """Show how often each FAMILY looked at out-of-sample data.  Exit 3 when the ledger was edited or cut."""
+    from wfbt.errors import TrialsError
+    from wfbt.registry.families import families, kept_heads, looks_of
+    from wfbt.registry.trials import Trials, check_head, ledger_file
+    from wfbt.report.trials import families_table, looks_table
+
+    place = ledger_file(file, None)
+    wanted = [check_head(head) for head in heads]
+    opened = [Trials.open(other) for other in others]
+    ledger = Trials.open(place, create=bool(opened))
+    for other in opened:
+        ledger.merge(other)
+    found = ledger.verify([*wanted, *(kept_heads(place.parent).values() if verify else ())]) if verify or wanted else []
+    rows = looks_of(ledger, family) if family else families(ledger)
+    if as_json:
+        told = {"file": str(place), "entries": len(ledger), "head": ledger.head(), "findings": found}
+        click.echo(json.dumps(told | {"looks" if family else "families": rows}))
+    else:
+        click.echo(looks_table(rows) if family else families_table(rows))
+        click.echo(f"\n{len(ledger):,} entries, head {ledger.head() or 'none'}")
+        for line in found:
+            click.echo(line, err=True)
+    return TrialsError.exit_code if found else 0
+
+
 @main.group()
 def data() -> None:
     """Look at market data, or make a sample of it."""

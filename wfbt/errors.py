@@ -28,6 +28,18 @@ class LedgerError(WfbtError):
     exit_code = 70
 
 
+class TrialsError(WfbtError):
+    """A trial ledger that was edited or cut, or a file that is none."""
+
+    exit_code = 3
+
+
+class TrialsUnavailable(TrialsError):
+    """A trial ledger that cannot be read or written where it is."""
+
+    exit_code = 2
+
+
 class DataError(WfbtError):
     """Market data that break a rule."""
 

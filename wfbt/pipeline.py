@@ -27,14 +27,17 @@ from wfbt.compute import cores
 from wfbt.config import schema
 from wfbt.config.load import dump_yaml, load_strategy
 from wfbt.data.market import Market
-from wfbt.errors import ConfigError, PolicyError, WfbtError
+from wfbt.errors import ConfigError, PolicyError, TrialsError, WfbtError
 from wfbt.files import sync_folder
 from wfbt.ledger.ledger import Ledger
 from wfbt.policy.base import Policy
 from wfbt.registry import provenance
+from wfbt.registry.looks import look_of
 from wfbt.registry.memory import fold_memory, only_one
+from wfbt.registry.trials import Trials, ledger_file, told
 from wfbt.report.artifacts import write_frame, write_json, write_text
 from wfbt.results import candidates_frame, equity_frame, result_dict
+from wfbt.validation.luck import overfitting_section
 from wfbt.validation.sleeves import Portfolio, walk_sleeves
 from wfbt.validation.walk_forward import Study, WalkForward, walk_forward
 
@@ -114,12 +117,14 @@ def run(
         "versions": provenance.versions(),
     }
     run_id = provenance.run_id(identity)
+    trials = ledger_file(config.trials and config.locate(config.trials), out)
     final = Path(out or "reports") / f"{config.name}-{run_id}"
     partial = final.with_name(final.name + ".partial")
     for place in (final, partial):
         if place.exists() and not place.is_dir():
             raise ConfigError(f"{place} is a file where the run folder must go; move it away, or name another --out")
     with only_one(final.with_name(f".{final.name}.lock")), _naming(strategy), _cleared_when_refused(partial):
+        Trials.check_place(trials)
         loaded = time.monotonic()
         walk: WalkForward
         if isinstance(study, Portfolio):
@@ -132,8 +137,9 @@ def run(
         replayed = time.monotonic()
         result = result_dict(run_id, config, market, study, walk, benchmark)
         result["notes"] += dropped_note(dropped) + short_of(config, market) + untiered(config)
-        if config.trials is not None:
-            result["notes"].append("trials: looks are not counted by this version")
+        # Before anything can be seen: a run that is killed from here on has looked, and looks again as the same look.
+        result["trials"] = told(Trials.open(trials, create=True), look_of(run_id, identity, market, walk, result))
+        result["overfitting"] = overfitting_section(walk, benchmark, config.seed, result["trials"]["looks_by_anyone"])
         for leftover in partial.iterdir():
             if leftover.name != ".trials":
                 shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
@@ -173,6 +179,8 @@ def _cleared_when_refused(partial: Path) -> Iterator[None]:
     """Leave no folder behind a run that was refused: mended, it will have another id and could never resume it."""
     try:
         yield
+    except TrialsError:
+        raise  # nothing is wrong with the run: its folds are good once the ledger is
     except WfbtError:
         shutil.rmtree(partial, ignore_errors=True)
         raise
@@ -199,6 +207,7 @@ def _manifest(
         **_rules(policies),
         "versions": identity["versions"],
         "machine": provenance.machine(),
+        "trials": {"file": result["trials"]["file"], "head": result["trials"]["head"]},
         "notes": result["notes"],
     }
 

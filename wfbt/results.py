@@ -22,7 +22,6 @@ from wfbt.ledger.attribution import attribute, cost_bps, unfilled
 from wfbt.ledger.ledger import Ledger, costs_split
 from wfbt.report.curves import Curves
 from wfbt.validation.across_folds import walk_forward_efficiency
-from wfbt.validation.luck import overfitting_section
 from wfbt.validation.realism import BreakEven, Decided, Rung, break_even, ladder
 from wfbt.validation.sleeves import Portfolio, PortfolioWalk, Sleeve, pair_name
 from wfbt.validation.walk_forward import FoldResult, Study, WalkForward, rows_of
@@ -31,7 +30,6 @@ SCHEMA_VERSION = "1"
 
 # What result.json will hold once it is evaluated.
 NOT_EVALUATED = {
-    "trials": "looks are not counted by this version",
     "leakage": "no leak test is run by this version",
     "regimes": "results are not split by regime by this version",
     "volatility": "no volatility model is fitted by this version",
@@ -50,19 +48,9 @@ def iso(ts: int) -> str:
 
 
 def result_dict(
-    run_id: str,
-    config: Strategy,
-    market: Market,
-    study: Study | Portfolio,
-    walk: WalkForward,
-    benchmark: Ledger,
-    looks: int = 1,
+    run_id: str, config: Strategy, market: Market, study: Study | Portfolio, walk: WalkForward, benchmark: Ledger
 ) -> dict[str, Any]:
-    """The content of result.json but for its timing.
-
-    `looks` are the return series whose result on the out-of-sample days was seen before this one was chosen, this one
-    included.
-    """
+    """The content of result.json but for what needs the trial ledger (trials, overfitting) and its timing."""
     oos = walk.ledger.metrics()
     folds = [_fold(one, study) for one in walk.folds]
     inside = [fold["in_sample"]["annual_return"] for fold in folds]
@@ -81,7 +69,6 @@ def result_dict(
         "attribution": _attribution(walk.ledger),
         "realism": _realism(walk.decided, market),
         "walk_forward_efficiency": efficiency,
-        "overfitting": overfitting_section(walk, benchmark, config.seed, looks),
         "account": {"cash": config.account.cash, "leverage": config.account.leverage, "margin": config.account.margin},
         "events": _events(walk.ledger, config.limits.max_drawdown),
         "data": {one.symbol: _data(one, market) for one in market.instruments},

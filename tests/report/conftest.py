@@ -251,6 +251,10 @@ def make_run(
             }
             for symbol in symbols
         },
+        "trials": {
+            "looks_by_family": 3, "looks_by_anyone": 5, "candidates_in_folds": 480, "head": "ab" * 32,
+            "file": "trials.sqlite",
+        },
         "reasons": later,
         **dict.fromkeys(LATER),
     }  # fmt: skip

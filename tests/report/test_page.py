@@ -288,3 +288,21 @@ def test_trade_times_may_be_nanoseconds_or_timestamps(fake):
         direction=np.where(run.trades["direction"] > 0, "long", "short"),
     )
     assert render_index(run.result, run.curves, stamped) == render(run)
+
+
+def test_the_page_says_how_often_this_was_tried_and_what_that_means(fake):
+    run = fake(folds=2, days=60)
+    text = Reader(render(run)).words
+    assert "Looks at these out-of-sample days, by anyone 5 Looks by this family, at any data 3" in text
+    assert "had been looked at 4 times before: judge this result as the best of 5" in text
+    run.result["trials"] |= {"looks_by_anyone": 2}
+    assert "had been looked at once before: judge this result as the best of 2" in Reader(render(run)).words
+    run.result["trials"] |= {"looks_by_anyone": 1}
+    assert "This is the first look at these out-of-sample days" in Reader(render(run)).words
+
+
+def test_a_run_whose_looks_were_not_counted_says_why(fake):
+    run = fake(folds=2, days=60)
+    run.result["trials"] = None
+    run.result["reasons"]["trials"] = "looks were not counted by that version"
+    assert "Not counted: looks were not counted by that version." in Reader(render(run)).words

@@ -16,9 +16,10 @@ from wfbt.report.figures import figures, monthly_returns
 from wfbt.report.formats import CAUSES, METRICS, MISSING, moment, params, plain, reason, show
 from wfbt.report.overfitting import luck
 from wfbt.report.summary import break_even, searched, sentences, span
+from wfbt.report.trials import tried
 
 LATER = (
-    "trials", "leakage", "regimes", "volatility", "robustness", "stress", "overfitting", "monte_carlo", "ruin",
+    "leakage", "regimes", "volatility", "robustness", "stress", "overfitting", "monte_carlo", "ruin",
     "capacity", "decay",
 )  # fmt: skip
 SHOWN_TRADES = 10
@@ -80,6 +81,7 @@ def render_index(result: Mapping[str, Any], curves: Curves, trades: pd.DataFrame
         months=_months(curves),
         trades=_trades(trades),
         efficiency=notes.cell(result, "walk_forward_efficiency", "ratio"),
+        tried=tried(result),
         data=_data(result.get("data") or {}),
         assumptions=[
             {name: plain(entry.get(name)) for name in ("key", "value", "note")}

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from wfbt.report.formats import COSTS, listing, moment, reason, show
+from wfbt.report.trials import looked
 
 FEW_TRADES = 30
 _RIVALRY = (("total_return", "total return"), ("sharpe", "Sharpe"), ("max_drawdown", "drawdown"))
@@ -28,6 +29,7 @@ def findings(result: Mapping[str, Any]) -> list[str]:
         *_cost(result),
         *break_even(result),
         *_events(result.get("events") or {}),
+        *([looked(result["trials"])] if result.get("trials") else []),
         *_untested(result),
     ]
 
