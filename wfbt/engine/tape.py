@@ -280,7 +280,10 @@ def terms_of(tape: Tape, contracts: npt.NDArray[np.void], horizon: float) -> npt
         return out
     from wfbt.kernels.terms import fill_terms
 
-    fill_terms(out, tape.open_ts, tape.close_ts, tape.arrive, tape.sigma, tape.volume, tape.gauss, coefficient, horizon)
+    given = [getattr(tape, name).view() for name in ("open_ts", "close_ts", "arrive", "sigma", "volume", "gauss")]
+    for array in given:
+        array.setflags(write=False)  # of a market or built here: the kernel is compiled once
+    fill_terms(out, *given, coefficient, horizon)
     return out
 
 

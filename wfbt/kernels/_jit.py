@@ -12,6 +12,7 @@ from pathlib import Path
 import numba
 from llvmlite import ir
 from numba.core import cgutils, types
+from numba.core.registry import CPUDispatcher
 from numba.extending import intrinsic, overload
 
 
@@ -26,13 +27,49 @@ def _cache_dir() -> str:
 CACHE_DIR = _cache_dir()
 
 
-def njit(function, inline=False):
-    """Compile lazily, without the GIL, cached across processes; IEEE division, NaN kept, no fastmath."""
+OPTIONS = {"nogil": True, "error_model": "numpy"}  # IEEE division, NaN kept, no fastmath
+
+
+def njit(function):
+    """Compile lazily what Python calls, without the GIL, cached across processes."""
     before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, CACHE_DIR
     try:
-        return numba.njit(function, cache=True, nogil=True, error_model="numpy", forceinline=inline)
+        return numba.njit(function, cache=True, **OPTIONS)
     finally:
         numba.config.CACHE_DIR = before
+
+
+class Part(CPUDispatcher):
+    """What only kernels call: a compiled function without a door for Python, which cost as much as the function."""
+
+    def __call__(self, *args):
+        return self.py_func(*args)
+
+    def get_call_template(self, args, kws):
+        # Types without their values: Numba would compile once more for each constant and each enumeration.
+        return super().get_call_template(tuple(map(_widened, args)), kws)
+
+
+def _widened(kind):
+    kind = types.unliteral(kind)
+    return kind.dtype if isinstance(kind, types.IntEnumMember) else kind
+
+
+def part(function, inline=False):
+    """Compile a helper of kernels with whatever calls it, and cache it only there.  Python runs its source."""
+    if numba.config.DISABLE_JIT:
+        return function
+    return Part(
+        function,
+        targetoptions=OPTIONS
+        | {
+            "nopython": True,
+            "boundscheck": None,
+            "no_cpython_wrapper": True,
+            "no_cfunc_wrapper": True,
+            "forceinline": inline,
+        },
+    )
 
 
 def inlined(function):
@@ -40,7 +77,7 @@ def inlined(function):
 
     It gets scalars and records, or is called seldom: an array is counted in and out at every call, inlined or not.
     """
-    return njit(function, inline=True)
+    return part(function, inline=True)
 
 
 def prefetch(array, index):
@@ -63,7 +100,7 @@ def _prefetch(typing, array, index):
     return types.void(array, index), generate
 
 
-@overload(prefetch, inline="always")
+@overload(prefetch, jit_options={"forceinline": True})
 def _prefetch_compiled(array, index):
     def ask(array, index):
         _prefetch(array, index)

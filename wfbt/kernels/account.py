@@ -4,7 +4,7 @@ Records and scalars in; the records are changed in place.  Every engine calls th
 it is judged in.
 """
 
-from wfbt.kernels._jit import inlined
+from wfbt.kernels._jit import inlined, part
 from wfbt.kernels.costs import on_tick
 
 NEVER = 2**63 - 1
@@ -149,20 +149,17 @@ def pay_funding(account, tally, state, contract, out, keep, stamp, row):
         out["paid"] = paid
 
 
-@inlined
-def is_due(stamp, row, asset, until):
-    """Is this stamp one of the row and asset, and not later than `until`?"""
-    return stamp["row"] == row and stamp["asset"] == asset and stamp["ts"] <= until
-
-
-@inlined
-def settle(account, tally, state, contract, stamp, payment, paid, step, row):
-    """Pay the next stamp of an asset and go on to the one after; the next payment slot."""
-    state["stamp"] += 1
-    if state["position"] == 0.0:
-        return paid
-    pay_funding(account, tally, state, contract, payment, step > 0, stamp, row)
-    return paid + step
+@part
+def settle_until(account, tally, state, contract, stamps, payments, paid, step, row, asset, until):
+    """Pay the stamps of a row and asset that are not later than `until`; the next payment slot."""
+    i = state["stamp"]
+    while i < len(stamps) and stamps[i]["row"] == row and stamps[i]["asset"] == asset and stamps[i]["ts"] <= until:
+        if state["position"] != 0.0:
+            pay_funding(account, tally, state, contract, payments[paid], step > 0, stamps[i], row)
+            paid += step
+        i += 1
+    state["stamp"] = i
+    return paid
 
 
 @inlined

@@ -8,16 +8,15 @@ from math import inf, isnan, nan
 
 import numpy as np
 
-from wfbt.kernels._jit import njit, prefetch
+from wfbt.kernels._jit import njit, part, prefetch
 from wfbt.kernels.abi import ORDER, STATE, Act, Liquidity, Outcome, Reason, Schedule, Status
 from wfbt.kernels.account import (
     NEVER,
     end_drawdown,
     goal_after_costs,
-    is_due,
     notional_of,
     pay_funding,
-    settle,
+    settle_until,
     trade,
     value,
 )
@@ -28,23 +27,24 @@ from wfbt.kernels.exits import (
     end_order,
     gapped,
     leave_at,
+    leave_by_bracket,
     ratchets,
     reached,
+    room_of,
     set_levels,
+    stays,
     stop_price,
     stopped,
 )
 from wfbt.kernels.exposure import PASS, judge, watch
 from wfbt.kernels.fees import DAYS, begin_fees, end_day
+from wfbt.kernels.glide import glide_together
+from wfbt.kernels.liquidation import end_account, liquidate_account, liquidate_wallets
 from wfbt.kernels.margin import (
     affordable,
     backing,
     free_margin,
-    lay_marks,
-    lay_spans,
-    liquidate,
     liquidation_mark,
-    liquidation_point,
     mark_span,
 )
 from wfbt.kernels.orders import (
@@ -56,7 +56,6 @@ from wfbt.kernels.orders import (
     grows,
     inside_bar,
     lapse,
-    room_of,
     set_brackets,
     side_of,
     supersede,
@@ -72,7 +71,7 @@ DUST = 1e-9  # of the opening cash: an account that has no more is empty
 DAY = 86_400_000_000_000
 
 
-@njit
+@part
 def first_row_after(stamps, row):
     """Index of the first stamp that belongs to a later row."""
     low, high = 0, len(stamps)
@@ -85,7 +84,48 @@ def first_row_after(stamps, row):
     return low
 
 
-@njit
+@part
+def first_from(values, least):
+    """Index of the first of sorted `values` that is not less than `least`."""
+    low, high = 0, len(values)
+    while low < high:
+        middle = (low + high) // 2
+        if values[middle] < least:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@part
+def begin_lane(account, state, tiers, rules):
+    """An account with its cash and nothing else."""
+    account["cash"] = rules["cash"]
+    account["peak"] = rules["cash"]
+    account["trough"] = rules["cash"]
+    account["day_equity"] = rules["cash"]
+    account["losses"] = 0
+    account["cool_until"] = -NEVER
+    account["blocked_until"] = -NEVER
+    account["orders"] = 0
+    for a in range(len(state)):
+        s = state[a]
+        s["position"] = 0.0
+        s["wallet"] = 0.0
+        s["margin"] = tiers[a, tiers.shape[1] - 1]["rate"]
+        s["hour"] = -1
+        s["judged"] = -1
+        s["hour_filled"] = 0.0
+        s["left"] = -NEVER // 2
+        s["flatten"] = 0
+        s["later"] = 0
+        s["inside"] = 0
+        s["exited"] = 0
+        bare(s)
+        forget(s)
+
+
+@part
 def flatten_all(state, flight, work, orders, keep, ts):
     """Drop every order and target and close every position at its next open."""
     for a in range(len(state)):
@@ -96,7 +136,7 @@ def flatten_all(state, flight, work, orders, keep, ts):
             state[a]["flatten"] = 1
 
 
-@njit
+@part
 def leaves_all(state):
     """Is every position already on its way out?"""
     staying = 0
@@ -105,7 +145,21 @@ def leaves_all(state):
     return staying == 0
 
 
-@njit
+@part
+def trips(account, worth, now, rules):
+    """Does a breaker act at this close?  Then it blocks: the daily one until midnight, the drawdown one for good."""
+    if account["blocked_until"] == NEVER:
+        return False
+    if worth <= account["peak"] * (1.0 - rules["drawdown"]):
+        account["blocked_until"] = NEVER
+        return True
+    if now > account["blocked_until"] and worth <= account["day_equity"] * (1.0 - rules["daily_loss"]):
+        account["blocked_until"] = -(-now // DAY) * DAY
+        return True
+    return False
+
+
+@part
 def while_cooling(goal, position):
     """The goal that may be sent, whether it was on the other side, and whether anything may be sent."""
     if goal * position < 0.0:
@@ -113,7 +167,7 @@ def while_cooling(goal, position):
     return goal, False, abs(goal) <= abs(position)
 
 
-@njit
+@part
 def drift_of(sigma, gauss, row, asset):
     """Diffusion over one horizon that belongs to a decision; 0 where nothing is known."""
     if len(sigma) <= row or len(gauss) <= row or isnan(sigma[row, asset]):
@@ -121,7 +175,7 @@ def drift_of(sigma, gauss, row, asset):
     return sigma[row, asset] * gauss[row, asset]
 
 
-@njit
+@part
 def days_until(close_ts, row):
     """UTC days that end between a row and the next; a midnight close belongs to the day before it."""
     if row + 1 >= len(close_ts):
@@ -208,37 +262,16 @@ def replay(
         delists |= final[a] >= 0
     ring = np.zeros(DAYS)
     spans = np.zeros((assets, 2))
+    stirs = np.zeros(assets, np.int64)  # assets whose exits this row may touch
     room, shares, shares_of_hour = inf, nan, nan
 
     for lane in range(len(lanes)):
         start, stop, k, last = lanes[lane]["start"], lanes[lane]["stop"], lanes[lane]["first"], lanes[lane]["last"]
         tally = tallies[lane]
-        account["cash"] = rules["cash"]
-        account["peak"] = rules["cash"]
-        account["trough"] = rules["cash"]
-        account["day_equity"] = rules["cash"]
-        account["losses"] = 0
-        account["cool_until"] = -NEVER
-        account["blocked_until"] = -NEVER
-        account["orders"] = 0
+        begin_lane(account, state, tiers, rules)
         begin_fees(account, ring, fees, rules)
-        for a in range(assets):
-            s = state[a]
-            s["position"] = 0.0
-            s["wallet"] = 0.0
-            s["margin"] = tiers[a, tiers.shape[1] - 1]["rate"]
-            s["hour"] = -1
-            s["judged"] = -1
-            s["hour_filled"] = 0.0
-            s["left"] = -NEVER // 2
-            s["flatten"] = 0
-            s["later"] = 0
-            s["inside"] = 0
-            s["exited"] = 0
-            bare(s)
-            forget(s)
         n, p = 0, 0
-        day = np.searchsorted(day_rows, start)
+        day = first_from(day_rows, start)
         midnight = day_rows[day] if day < len(day_rows) else stop
         stamp = first_row_after(stamps, start)
         pays = stamps[stamp]["row"] if stamp < len(stamps) else stop
@@ -285,16 +318,27 @@ def replay(
                         x, y = np.uint64(row + a), np.uint64(row + a - assets)
                         opening = open[x]
                         trades = not isnan(opening)
-                        if assets > 1:
+                        if turn == 1:
+                            if s["later"] == 0:
+                                continue
+                        elif assets > 1:
+                            s["later"] = 0
+                            if (
+                                s["flying"] == 0 and s["working"] == 0 and s["flatten"] == 0 and not stamped
+                                and begin < s["deadline"]
+                            ):  # fmt: skip
+                                s["inside"] = 0
+                                s["exited"] = 0
+                                s["anchor"] = opening
+                                continue
                             # The newest order that is live by the close, or the order at work, tells what is wanted.
                             goal = farthest(work[a]) if s["working"] != 0 else 0.0
                             for i in range(s["flying"]):
                                 if flight[a, i]["arrive"] < now:
                                     goal = farthest(flight[a, i])
-                            if turn == 0:
-                                s["later"] = 1 if trades and grows(s["position"], goal) else 0
-                                deferred |= s["later"] != 0
-                            if s["later"] != turn:
+                            if trades and grows(s["position"], goal):
+                                s["later"] = 1
+                                deferred = True
                                 continue
                         s["inside"] = 0
                         s["exited"] = 0
@@ -305,8 +349,8 @@ def replay(
                             shares_of_hour = hourly[x]
                         tried = False
                         settles = stamped and s["stamp"] >= 0
-                        while settles and s["stamp"] < len(stamps) and is_due(stamps[s["stamp"]], t, a, begin):
-                            p = settle(account, tally, s, c, stamps[s["stamp"]], payments[p], p, step, t)
+                        if settles:
+                            p = settle_until(account, tally, s, c, stamps, payments, p, step, t, a, begin)
                         if s["position"] == 0.0:
                             if trades:
                                 s["flatten"] = 0
@@ -346,12 +390,10 @@ def replay(
                                 # An exit that the open gapped through is done before an order arrives inside the bar.
                                 passed, take = gapped(s, c["tick"], opening, False)
                                 if passed:
-                                    if capped:
-                                        room = room_of(s, rules, shares, shares_of_hour, begin)
-                                    n += step * leave_at(
+                                    n += step * leave_by_bracket(
                                         account, tally, s, c, work[a], orders[max(work[a]["log"], 0)], fills[n], keep,
-                                        opening, take, Reason.TAKE if take else s["because"], term[y]["impact"], room,
-                                        t, begin, now, a, rules,
+                                        opening, take, term[y]["impact"], shares, shares_of_hour, t, begin, begin, now,
+                                        a, rules,
                                     )  # fmt: skip
                             if chosen >= 0:
                                 # What was decided before it is superseded, even if it should arrive later.
@@ -371,8 +413,8 @@ def replay(
                                     continue
                             s["working"] = 0
                             tried = True
-                            while settles and s["stamp"] < len(stamps) and is_due(stamps[s["stamp"]], t, a, at):
-                                p = settle(account, tally, s, c, stamps[s["stamp"]], payments[p], p, step, t)
+                            if settles:
+                                p = settle_until(account, tally, s, c, stamps, payments, p, step, t, a, at)
                             if order["plain"] == 0:
                                 n += step * at_open(
                                     account, tally, state, contracts, a, order, orders[max(order["log"], 0)], fills[n],
@@ -430,12 +472,25 @@ def replay(
                                 log["value"] = abs(qty) * price
                                 end_order(log, Outcome.FILLED if qty == delta else Outcome.CUT, at)
                         waiting |= s["working"] != 0
-                        while settles and s["stamp"] < len(stamps) and is_due(stamps[s["stamp"]], t, a, NEVER):
-                            p = settle(account, tally, s, c, stamps[s["stamp"]], payments[p], p, step, t)
+                        if settles:
+                            p = settle_until(account, tally, s, c, stamps, payments, p, step, t, a, NEVER)
 
                 # 2. Exits that the open, or the moment of an entry, has gapped through.
-                exposed = False
-                for a in range(assets):
+                exposed, stirring = False, 1
+                if assets > 1:
+                    stirring = 0
+                    for a in range(assets):
+                        if not waiting and not delists:
+                            if state[a]["position"] == 0.0:
+                                continue
+                            x = np.uint64(row + a)
+                            if stays(state[a], low[x], high[x], rules):
+                                exposed = True
+                                continue
+                        stirs[stirring] = a
+                        stirring += 1
+                for i in range(stirring):
+                    a = stirs[i]
                     s, c = state[a], contracts[a]
                     if s["position"] == 0.0:
                         continue
@@ -443,14 +498,11 @@ def replay(
                     if not isnan(open[x]):
                         passed, take = gapped(s, c["tick"], s["anchor"], s["inside"] != 0)
                         if passed:
-                            if capped:
-                                room = room_of(
-                                    s, rules, traded[x] if by_volume else nan, hourly[x] if by_hour else nan, begin
-                                )  # fmt: skip
-                            n += step * leave_at(
+                            n += step * leave_by_bracket(
                                 account, tally, s, c, work[a], orders[max(work[a]["log"], 0)], fills[n], keep,
-                                s["anchor"], take, Reason.TAKE if take else s["because"], term[y]["impact"], room, t,
-                                begin if s["inside"] == 0 else now - 1, now, a, rules,
+                                s["anchor"], take, term[y]["impact"], traded[x] if by_volume else nan,
+                                hourly[x] if by_hour else nan, t, begin, begin if s["inside"] == 0 else now - 1, now,
+                                a, rules,
                             )  # fmt: skip
                             if s["position"] == 0.0:
                                 continue
@@ -472,24 +524,10 @@ def replay(
 
                 # 3. Liquidation, every mark moving in a straight line to its adverse extreme.
                 if exposed and isolated:
-                    lay_spans(spans, state, contracts, mark_open, mark_high, mark_low, row)
-                    for a in range(assets):
-                        s, c = state[a], contracts[a]
-                        if s["position"] == 0.0:
-                            continue
-                        backed = backing(account, s, c, rules)
-                        theta = liquidation_point(backed, a, a + 1, state, contracts, spans, tiers)
-                        if theta < 0.0:
-                            continue
-                        at = begin if theta == 0.0 and s["inside"] == 0 else now - 1
-                        cancel_all(s, flight, work, a, orders, keep, at)
-                        n, fee, short = liquidate(
-                            account, tally, state, contracts, spans, theta, backed, a, a + 1, fills, n, liquidations,
-                            keep, t, begin, now, rules,
-                        )  # fmt: skip
-                        account["cash"] += short
-                        fee_of_venue += fee
-                        fallen_short += short
+                    n, fee_of_venue, fallen_short = liquidate_wallets(
+                        account, tally, state, flight, work, contracts, spans, tiers, mark_open, mark_high, mark_low,
+                        row, fills, n, orders, liquidations, keep, t, begin, now, rules,
+                    )  # fmt: skip
                 elif exposed:
                     worth_1, need_1 = account["cash"], 0.0
                     for a in range(assets):
@@ -502,58 +540,43 @@ def replay(
                             need_1 += s["margin"] * abs(at_worst)
                     if worth_1 <= need_1 * (1.0 + 1e-12):
                         # No tier asks for more than the highest rate; now exactly.
-                        lay_spans(spans, state, contracts, mark_open, mark_high, mark_low, row)
-                        theta = liquidation_point(account["cash"], 0, assets, state, contracts, spans, tiers)
-                        if theta >= 0.0:
-                            at = begin if theta == 0.0 else now - 1
-                            for a in range(assets):
-                                if state[a]["position"] != 0.0 and state[a]["inside"] != 0:
-                                    at = now - 1
-                            for a in range(assets):
-                                cancel_all(state[a], flight, work, a, orders, keep, at)
-                            n, fee_of_venue, fallen_short = liquidate(
-                                account, tally, state, contracts, spans, theta, account["cash"], 0, assets, fills, n,
-                                liquidations, keep, t, begin, now, rules,
-                            )  # fmt: skip
-                            if fallen_short > 0.0:
-                                account["cash"] = 0.0
+                        n, fee_of_venue, fallen_short = liquidate_account(
+                            account, tally, state, flight, work, contracts, spans, tiers, mark_open, mark_high,
+                            mark_low, row, fills, n, orders, liquidations, keep, t, begin, now, rules,
+                        )  # fmt: skip
 
                 # 4, 5, 6. Stop, take, orders that reduce, delisting and trail, inside the bar.
-                for a in range(assets):
+                for i in range(stirring):
+                    a = stirs[i]
                     s, c = state[a], contracts[a]
                     x, y = np.uint64(row + a), np.uint64(row + a - assets)
                     if s["position"] != 0.0 and not isnan(open[x]):
-                        if capped:
-                            room = room_of(
-                                s, rules, traded[x] if by_volume else nan, hourly[x] if by_hour else nan, begin
-                            )  # fmt: skip
+                        if by_volume:
+                            shares = traded[x]
+                        if by_hour:
+                            shares_of_hour = hourly[x]
                         hit, take = s["exited"] == 0 and stopped(s, low[x], high[x]), False
                         if not hit and s["inside"] == 0 and s["exited"] == 0:
                             long = s["position"] > 0.0
                             take = reached(high[x] if long else low[x], s["target"], c["tick"], long)
                         if hit or take:
-                            n += step * leave_at(
+                            n += step * leave_by_bracket(
                                 account, tally, s, c, work[a], orders[max(work[a]["log"], 0)], fills[n], keep,
-                                s["target"] if take else stop_price(s), take, Reason.TAKE if take else s["because"],
-                                term[y]["impact"], room, t, now - 1, now, a, rules,
+                                s["target"] if take else stop_price(s), take, term[y]["impact"], shares,
+                                shares_of_hour, t, begin, now - 1, now, a, rules,
                             )  # fmt: skip
                         if waiting and not hit and s["working"] != 0 and s["position"] != 0.0 and s["inside"] == 0:
                             before = s["position"]
                             n += step * inside_bar(
                                 account, tally, state, contracts, a, work[a], orders[max(work[a]["log"], 0)], fills[n],
-                                keep, slices, mark_open, row, open[x], high[x], low[x],
-                                traded[x] if by_volume else nan, hourly[x] if by_hour else nan, False, t, begin, now,
-                                rules,
+                                keep, slices, mark_open, row, open[x], high[x], low[x], shares, shares_of_hour, False,
+                                t, begin, now, rules,
                             )  # fmt: skip
                             if before * s["position"] < 0.0 and stopped(s, low[x], high[x]):
-                                if capped:
-                                    room = room_of(
-                                        s, rules, traded[x] if by_volume else nan, hourly[x] if by_hour else nan, begin
-                                    )  # fmt: skip
-                                n += step * leave_at(
+                                n += step * leave_by_bracket(
                                     account, tally, s, c, work[a], orders[max(work[a]["log"], 0)], fills[n], keep,
-                                    stop_price(s), False, s["because"], term[y]["impact"], room, t, now - 1, now, a,
-                                    rules,
+                                    stop_price(s), False, term[y]["impact"], shares, shares_of_hour, t, begin, now - 1,
+                                    now, a, rules,
                                 )  # fmt: skip
                     if delists and final[a] == t:
                         if s["position"] != 0.0:
@@ -583,16 +606,12 @@ def replay(
                     worth += c["multiplier"] * s["position"] * value(mark_close[x], c["inverse"])
             if worth <= dust and not halted:
                 halted = True
-                lay_marks(spans, state, contracts, mark_close, row)
-                for a in range(assets):
-                    cancel_all(state[a], flight, work, a, orders, keep, now)
-                n, _, _ = liquidate(
-                    account, tally, state, contracts, spans, 1.0, account["cash"], 0, assets, fills, n, liquidations,
-                    keep, t, begin, now, rules,
+                n, fee, short = end_account(
+                    account, tally, state, flight, work, contracts, spans, mark_close, row, fills, n, orders,
+                    liquidations, keep, t, begin, now, rules,
                 )  # fmt: skip
-                fallen_short -= min(account["cash"], 0.0)
-                fee_of_venue += max(account["cash"], 0.0)
-                account["cash"] = 0.0
+                fee_of_venue += fee
+                fallen_short += short
                 worth, flat = 0.0, True
                 tally["status"] = Status.HALTED
             total += worth
@@ -617,17 +636,9 @@ def replay(
             account["trough"] = min(account["trough"], worth)
 
             # 8. Breakers.
-            if breakers and not halted and account["blocked_until"] < NEVER:
-                tripped = False
-                if worth <= account["peak"] * (1.0 - rules["drawdown"]):
-                    tripped = True
-                    account["blocked_until"] = NEVER
-                elif now > account["blocked_until"] and worth <= account["day_equity"] * (1.0 - rules["daily_loss"]):
-                    tripped = True
-                    account["blocked_until"] = -(-now // DAY) * DAY
-                if tripped:
-                    tally["breakers"] += 1
-                    flatten_all(state, flight, work, orders, keep, now)
+            if breakers and not halted and trips(account, worth, now, rules):
+                tally["breakers"] += 1
+                flatten_all(state, flight, work, orders, keep, now)
             if t == midnight:
                 account["day_equity"] = worth
                 daily[lane, day] = worth
@@ -810,12 +821,18 @@ def replay(
                         cash[o] = funds
                 t, quiet = due, True
                 continue
-            peak, trough = account["peak"], account["trough"]
             least = dust
             if breakers:
                 in_day = account["day_equity"] * (1.0 - rules["daily_loss"])
-                least = max(dust, peak * (1.0 - rules["drawdown"]), in_day)
-            if assets == 1:
+                least = max(dust, account["peak"] * (1.0 - rules["drawdown"]), in_day)
+            if assets > 1:
+                t, worth, total = glide_together(
+                    account, tally, state, contracts, open_ts, high, low, mark_open, mark_high, mark_low, mark_close,
+                    floor_of, roof_of, t, due, least, total, worth, equity, cash, position, start, keep, breakers,
+                    rules,
+                )  # fmt: skip
+            else:
+                peak, trough = account["peak"], account["trough"]
                 s, c = state[0], contracts[0]
                 units, inverse = c["multiplier"] * s["position"], c["inverse"]
                 long = units > 0.0
@@ -826,7 +843,7 @@ def replay(
                 margin *= 1.0 + 1e-9 if long else 1.0 - 1e-9
                 ends = final[0] if delists else -1
                 if deadline != NEVER:
-                    due = min(due, np.searchsorted(open_ts, deadline))
+                    due = min(due, first_from(open_ts, deadline))
                 level, target = s["level"], s["target"]
                 while pays < t:
                     stamp += 1
@@ -888,57 +905,8 @@ def replay(
                             in_day = worth * (1.0 - rules["daily_loss"])
                             least = max(dust, peak * (1.0 - rules["drawdown"]), in_day)
                     t += 1
-            else:
-                for a in range(assets):
-                    if state[a]["position"] != 0.0:
-                        level, target = state[a]["level"], state[a]["target"]
-                        long = state[a]["position"] > 0.0
-                        floor_of[a] = level if long else target
-                        roof_of[a] = target if long else level
-                still = True
-                while t < due:
-                    worth, worst, need = funds, funds, 0.0
-                    for a in range(assets):
-                        s, c = state[a], contracts[a]
-                        if s["position"] == 0.0:
-                            continue
-                        x = np.uint64(t * assets + a)
-                        # Open bounds on both sides: a touch that would do nothing only costs a full row.
-                        still = low[x] > floor_of[a] and high[x] < roof_of[a] and open_ts[t] < s["deadline"]
-                        if not still or not isnan(s["trail"]) or (ratcheted and ratchets(s, rules)):
-                            still = False
-                            break
-                        units = c["multiplier"] * s["position"]
-                        worth += units * value(mark_close[x], c["inverse"])
-                        adverse = units * value(
-                            min(mark_open[x], mark_low[x]) if units > 0.0 else max(mark_open[x], mark_high[x]),
-                            c["inverse"],
-                        )
-                        worst += adverse
-                        need += s["margin"] * abs(adverse)
-                        if isolated and backing(account, s, c, rules) + adverse <= (
-                            s["margin"] * abs(adverse) + 1e-9 * abs(funds)
-                        ):  # fmt: skip
-                            still = False
-                            break
-                    if not still or worth <= least or (not isolated and worst <= need + 1e-9 * abs(funds)):
-                        break
-                    total += worth
-                    if worth > peak:
-                        end_drawdown(tally, peak, trough)
-                        peak, trough = worth, worth
-                        if breakers:
-                            least = max(least, peak * (1.0 - rules["drawdown"]))
-                    trough = min(trough, worth)
-                    if keep:
-                        o = np.uint64(t - start)
-                        equity[o] = worth
-                        cash[o] = funds
-                        for a in range(assets):
-                            position[o, a] = state[a]["position"]
-                    t += 1
-            account["peak"] = peak
-            account["trough"] = trough
+                account["peak"] = peak
+                account["trough"] = trough
             tally["rows_held"] += t - t0
 
         end_drawdown(tally, account["peak"], account["trough"])

@@ -2,10 +2,12 @@
 
 from math import inf, isnan, nan, sqrt
 
-from wfbt.kernels._jit import inlined, njit
+from wfbt.kernels._jit import inlined, part
 from wfbt.kernels.abi import Outcome, Reason, Schedule
 from wfbt.kernels.account import NEVER, trade
 from wfbt.kernels.costs import on_grid, slippage, whole_lots
+
+HOUR = 3_600_000_000_000
 
 
 @inlined
@@ -88,6 +90,20 @@ def stopped(state, low, high):
 
 
 @inlined
+def stays(state, low, high, rules):
+    """Can this bar touch no exit, nor move one?  Without trail and ratchet an extreme tells nothing.
+
+    A missing bar never says so, and a bound that is met exactly does not either.
+    """
+    level, target, anchor = state["level"], state["target"], state["anchor"]
+    floor, roof = (level, target) if state["position"] > 0.0 else (target, level)
+    return (
+        low > floor and anchor > floor and high < roof and anchor < roof
+        and isnan(state["trail"]) and not ratchets(state, rules)
+    )  # fmt: skip
+
+
+@inlined
 def stop_price(state):
     """Where a stop that the path touches is done: at its level, or where an entry inside the bar was already beyond."""
     if state["inside"] == 0:
@@ -120,7 +136,7 @@ def cancel_work(state, work, log, keep, ts):
         state["working"] = 0
 
 
-@njit
+@part
 def go_on(state, work, number, reason, filled, level, row):
     """Make an order at work of an exit that its room has cut."""
     state["working"] = 1
@@ -145,7 +161,25 @@ def go_on(state, work, number, reason, filled, level, row):
     work["filled"] = filled
 
 
-@njit
+@inlined
+def room_of(state, rules, traded, hourly, begin):
+    """Units that the caps leave an order or an exit on this row."""
+    room = inf
+    if not isnan(traded):
+        room = rules["participation"] * traded if rules["participation"] < inf else inf
+    if rules["hourly"] < inf:
+        hour = begin // HOUR
+        if state["hour"] != hour:
+            state["hour"] = hour
+            state["hour_filled"] = 0.0
+        if not isnan(hourly):
+            most = rules["hourly"] * hourly
+            rest = most - state["hour_filled"]
+            room = min(room, rest if rest > 1e-12 * most else 0.0)  # what rounding leaves is nothing
+    return room
+
+
+@part
 def leave_at(
     account, tally, state, contract, work, log, out, keep, price, maker, reason, impact, room, row, ts, now, asset,
     rules,
@@ -201,3 +235,16 @@ def gapped(state, tick, price, stop_only):
         return True, False
     take = not stop_only and state["exited"] == 0 and reached(price, state["target"], tick, long)
     return take, take
+
+
+@part
+def leave_by_bracket(
+    account, tally, state, contract, work, log, out, keep, price, take, impact, traded, hourly, row, begin, ts, now,
+    asset, rules,
+):  # fmt: skip
+    """Close a position that its take-profit, or else its stop, trail or ratchet, ends; True when something filled."""
+    room = room_of(state, rules, traded, hourly, begin)
+    return leave_at(
+        account, tally, state, contract, work, log, out, keep, price, take, Reason.TAKE if take else state["because"],
+        impact, room, row, ts, now, asset, rules,
+    )  # fmt: skip

@@ -3,11 +3,11 @@
 Cold code: it runs when a limit is on and an order is about to be sent.
 """
 
-from math import inf, isnan, nan
+from math import ceil, inf, isnan, nan
 
 import numpy as np
 
-from wfbt.kernels._jit import njit
+from wfbt.kernels._jit import part
 from wfbt.kernels.abi import Act, Bound, Reason
 from wfbt.kernels.account import value
 from wfbt.kernels.orders import farthest
@@ -18,7 +18,7 @@ PASS = -1
 SLACK = 1e-12  # a limit is not broken by the last bits of sums that meet it; a goal that is cut to it has none
 
 
-@njit
+@part
 def loss_per_unit(units, start, stop_price, inverse):
     """What one unit loses from `start` = v(price) to its stop, in v; all of it without one."""
     if isnan(stop_price) or stop_price <= 0.0 or stop_price == inf:
@@ -27,7 +27,7 @@ def loss_per_unit(units, start, stop_price, inverse):
     return max(0.0, side * (start - value(stop_price, inverse)))
 
 
-@njit
+@part
 def plan(state, flight, work, contracts, close, mark_close, row, ordered, units, losses, worth):
     """Units that each asset is going to (`ordered`) or holds, their loss to the stop and their signed value."""
     for a in range(len(state)):
@@ -48,28 +48,42 @@ def plan(state, flight, work, contracts, close, mark_close, row, ordered, units,
             worth[a] = c["multiplier"] * units[a] * abs(at)
 
 
-@njit
+@part
 def tail_loss(worth, days, ended, mean, rules):
     """Loss on the worst share of the last days: their mean, or their least."""
     first = max(0, ended - rules["window"])
     if ended - first < LEAST_DAYS:
         return 0.0
-    losses = np.zeros(ended - first)
-    for i in range(len(losses)):
+    # The worst days only, in order: a limit looks at few of many, and sorts them sixty times.
+    count = max(1, ceil(rules["tail"] * (ended - first) - 1e-9))
+    worst, kept = np.zeros(count), 0
+    for i in range(first, ended):
+        loss = 0.0
         for a in range(len(worth)):
-            if not isnan(days[first + i, a]):
-                losses[i] -= worth[a] * days[first + i, a]
-    losses = np.sort(losses)
-    count = max(1, int(np.ceil(rules["tail"] * len(losses) - 1e-9)))
+            if not isnan(days[i, a]):
+                loss -= worth[a] * days[i, a]
+        if kept == count and loss <= worst[0]:
+            continue
+        k = 0 if kept == count else kept
+        if kept < count:
+            kept += 1
+            while k > 0 and worst[k - 1] > loss:
+                worst[k] = worst[k - 1]
+                k -= 1
+        else:
+            while k + 1 < count and worst[k + 1] < loss:
+                worst[k] = worst[k + 1]
+                k += 1
+        worst[k] = loss
     if not mean:
-        return losses[len(losses) - count]
+        return worst[0]
     total = 0.0
-    for i in range(len(losses) - count, len(losses)):
-        total += losses[i]
+    for i in range(count):
+        total += worst[i]
     return total / count
 
 
-@njit
+@part
 def measure(bound, a, units, losses, worth, equity, contracts, bounds, activity, t, rules):
     """What is planned, and the most that the limit allows; 0 where it cannot be judged."""
     most = bounds[bound]["most"]
@@ -109,7 +123,7 @@ def measure(bound, a, units, losses, worth, equity, contracts, bounds, activity,
     return (0.0 if isnan(volatility) else volatility), most
 
 
-@njit
+@part
 def first_broken(last, a, units, losses, worth, equity, contracts, bounds, activity, t, rules, slack):
     """The first limit before `last` that is broken by more than `slack`, or PASS, and both sides of it."""
     for bound in range(last):
@@ -120,7 +134,7 @@ def first_broken(last, a, units, losses, worth, equity, contracts, bounds, activ
     return PASS, 0.0, inf
 
 
-@njit
+@part
 def write_event(out, ts, row, asset, bound, act, planned, most):
     """Record a limit that acted."""
     out["ts"] = ts
@@ -132,7 +146,7 @@ def write_event(out, ts, row, asset, bound, act, planned, most):
     out["most"] = most
 
 
-@njit
+@part
 def aim_at(g, a, distance, arrival, at, contracts, units, losses, worth):
     """Plan an order to `g` of one asset, its stop at a distance from the close."""
     units[a], losses[a], worth[a] = g, 0.0, 0.0
@@ -142,13 +156,13 @@ def aim_at(g, a, distance, arrival, at, contracts, units, losses, worth):
         worth[a] = contracts[a]["multiplier"] * g * abs(at)
 
 
-@njit
+@part
 def lessens(g, position):
     """Is this goal no larger than what is held?  Then no limit minds it."""
     return g == 0.0 or (g * position > 0.0 and abs(g) <= abs(position))
 
 
-@njit
+@part
 def judge(
     g, a, distance, equity, state, flight, work, contracts, close, mark_close, row, bounds, activity, t, now, event,
     rules,
@@ -203,7 +217,7 @@ def judge(
     return act, (least if abs(least - start) > nothing else start)
 
 
-@njit
+@part
 def watch(equity, state, flight, work, contracts, close, mark_close, row, bounds, activity, t, now, event, rules):
     """Does what is held break a limit that flattens?  Writes `event` when it does."""
     assets = len(state)

@@ -1,11 +1,11 @@
 """Fees that follow what was traded in the last 30 whole UTC days."""
 
-from wfbt.kernels._jit import njit
+from wfbt.kernels._jit import part
 
 DAYS = 30
 
 
-@njit
+@part
 def begin_fees(account, ring, fees, rules):
     """Fees of the lane's first day; the days before it traded alike."""
     account["maker"] = rules["maker"]
@@ -16,7 +16,7 @@ def begin_fees(account, ring, fees, rules):
     set_fees(account, ring, fees)
 
 
-@njit
+@part
 def end_day(account, ring, fees, days):
     """Fees once a UTC day, and days - 1 without a row after it, have ended."""
     for _ in range(min(days, DAYS + 1)):
@@ -27,7 +27,7 @@ def end_day(account, ring, fees, days):
     set_fees(account, ring, fees)
 
 
-@njit
+@part
 def set_fees(account, ring, fees):
     """Fees of the highest tier that the ring reaches."""
     traded = 0.0

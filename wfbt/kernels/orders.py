@@ -6,32 +6,12 @@ An order is judged (may a leg act, at which reference, for how many units) and t
 
 from math import inf, isnan, nan, sqrt
 
-from wfbt.kernels._jit import inlined, njit
+from wfbt.kernels._jit import inlined, part
 from wfbt.kernels.abi import Outcome, Reason, Schedule
 from wfbt.kernels.account import NEVER, goal_after_costs, trade, value
 from wfbt.kernels.costs import delayed_price, on_grid, step_to, whole_lots
-from wfbt.kernels.exits import cancel_work, end_order, moved_by, reached, set_levels
+from wfbt.kernels.exits import cancel_work, end_order, moved_by, reached, room_of, set_levels
 from wfbt.kernels.margin import affordable, free_margin
-
-HOUR = 3_600_000_000_000
-
-
-@inlined
-def room_of(state, rules, traded, hourly, begin):
-    """Units that the caps leave an order or an exit on this row."""
-    room = inf
-    if not isnan(traded):
-        room = rules["participation"] * traded if rules["participation"] < inf else inf
-    if rules["hourly"] < inf:
-        hour = begin // HOUR
-        if state["hour"] != hour:
-            state["hour"] = hour
-            state["hour_filled"] = 0.0
-        if not isnan(hourly):
-            most = rules["hourly"] * hourly
-            rest = most - state["hour_filled"]
-            room = min(room, rest if rest > 1e-12 * most else 0.0)  # what rounding leaves is nothing
-    return room
 
 
 @inlined
@@ -76,7 +56,7 @@ def forget(state):
     state["wanted"] = nan
 
 
-@njit
+@part
 def cancel_all(state, flight, work, asset, orders, keep, ts):
     """Drop every order and target of an asset that has traded."""
     if keep:
@@ -93,7 +73,7 @@ def give_up(state, outcome):
         state["wanted"] = nan
 
 
-@njit
+@part
 def lapse(state, order, log, keep):
     """The order at work has reached its time."""
     state["working"] = 0
@@ -102,7 +82,7 @@ def lapse(state, order, log, keep):
         end_order(log, Outcome.EXPIRED, order["expire"])
 
 
-@njit
+@part
 def supersede(state, flight, work, asset, older, orders, ts):
     """Write that the first `older` orders in flight and the one at work are replaced by a newer one."""
     for i in range(older):
@@ -111,7 +91,7 @@ def supersede(state, flight, work, asset, older, orders, ts):
         end_order(orders[work[asset]["log"]], Outcome.REPLACED, ts)
 
 
-@njit
+@part
 def describe(order, intent, other_goal, other_size, rules):
     """Set what only an order that is not plain has; a rebalance has none of the intent's."""
     fresh = order["reason"] == Reason.TARGET
@@ -134,7 +114,7 @@ def describe(order, intent, other_goal, other_size, rules):
     order["filled"] = 0.0
 
 
-@njit
+@part
 def write_order(log, order, asset, ended):
     """Write an order that is sent into the order log."""
     plain = order["plain"] != 0
@@ -154,7 +134,7 @@ def write_order(log, order, asset, ended):
     log["ended"] = ended
 
 
-@njit
+@part
 def elsewhere(state, contracts, mark_open, row, asset, cash):
     """Equity but for the units of one asset, and gross value of the others, at the opens of their marks."""
     worth, gross = cash, 0.0
@@ -214,7 +194,7 @@ def room_within(limit, reference, side, spread, impact):
     return (spare / impact) * (spare / impact) if impact > 0.0 else inf
 
 
-@njit
+@part
 def due_share(slices, first, last, live, begin):
     """Cumulative share that is due at `begin`, the first slice being due at `live`; 0 before it."""
     share, later = 0.0, live - slices[first]["ts"]
@@ -225,7 +205,7 @@ def due_share(slices, first, last, live, begin):
     return share
 
 
-@njit
+@part
 def scheduled_room(order, slices, goal, position, side, traded, begin, delay, rules):
     """Units that the order's schedule leaves it now."""
     kind = order["schedule"]
@@ -244,7 +224,7 @@ def scheduled_room(order, slices, goal, position, side, traded, begin, delay, ru
     return rest if share > 0.0 and rest > 1e-12 * max(abs(goal), abs(order["start"])) else 0.0
 
 
-@njit
+@part
 def fill_order(
     account, tally, state, contracts, a, order, leg, log, out, keep, mark_open, row, side, reference, maker, bound,
     room, impact, slices, traded, begin, delay, t, at, now, rules,
@@ -307,7 +287,7 @@ def fill_order(
     return True, Outcome.FILLED if cut == delta or step_to(goal, s["position"], c["lot"]) == 0.0 else Outcome.OPEN
 
 
-@njit
+@part
 def try_leg(
     account, tally, state, contracts, a, order, leg, log, out, keep, slices, mark_open, row, opening, high, low,
     traded, hourly, exit_impact, t, begin, at, now, rules,
@@ -367,7 +347,7 @@ def try_leg(
     return filled, outcome
 
 
-@njit
+@part
 def at_open(
     account, tally, state, contracts, a, order, log, out, keep, slices, mark_open, row, opening, high, low, traded,
     hourly, exit_impact, t, begin, at, now, rules,
@@ -409,7 +389,7 @@ def at_open(
     return filled
 
 
-@njit
+@part
 def inside_bar(
     account, tally, state, contracts, a, order, log, out, keep, slices, mark_open, row, opening, high, low, traded,
     hourly, growing, t, begin, now, rules,
