@@ -35,6 +35,8 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/end_to_end.py
 	$(BIN)/python benchmarks/sweep.py
 	$(BIN)/python benchmarks/peers.py
+	$(BIN)/python benchmarks/overfitting.py
+	$(BIN)/python benchmarks/risk.py
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
