@@ -34,6 +34,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/kernels.py
 	$(BIN)/python benchmarks/end_to_end.py
 	$(BIN)/python benchmarks/sweep.py
+	$(BIN)/python benchmarks/features.py
 	$(BIN)/python benchmarks/peers.py
 	$(BIN)/python benchmarks/overfitting.py
 	$(BIN)/python benchmarks/risk.py

@@ -24,6 +24,8 @@ from wfbt.engine.intents import Lowering
 from wfbt.engine.setup import Setup, rules_of
 from wfbt.engine.tape import Deck, lay_out
 from wfbt.errors import ConfigError
+from wfbt.features.forecast import Volatility
+from wfbt.features.learners import Learner
 from wfbt.kernels.abi import Rules
 from wfbt.ledger.ledger import Ledger
 from wfbt.policy.base import Columns, Policy, Rule, load_rule
@@ -228,6 +230,7 @@ def study_of(
     rules = rules_of(setup, deck.horizon)
     plan = _plan(config, deck)
     lowering, frames = Lowering(market, deck, setup), market_frames(market)
+    learners = learners_of(config, market, deck)
     studies, dropped = {}, 0
     for name, (given, section) in _sections(config).items():
         found = candidates_of(given, policies[name], section)
@@ -242,6 +245,7 @@ def study_of(
             rules=rules,
             objective=config.folds.objective,
             jobs=jobs,
+            learners=learners,
         )
     if config.sleeves is None:
         return studies[""], plan, dropped
@@ -264,6 +268,24 @@ def study_of(
         book_lowering=book_lowering,
     )
     return portfolio, plan, dropped
+
+
+def learners_of(config: schema.Strategy, market: Market, deck: Deck) -> tuple[Learner, ...]:
+    """What is fitted anew on every fold's training rows; each sees the columns of those before it."""
+    if config.volatility is None:
+        return ()
+    given = config.volatility
+    closes = {one.symbol: one.bars.close_ts for one in market.instruments}
+    return (
+        Volatility(
+            model=given.model,
+            dist=given.dist,
+            horizon=int(given.horizon),
+            period=market.period,
+            days_a_year=deck.calendar.days_a_year,
+            closes=closes,
+        ),
+    )
 
 
 def _symbols_of(config: schema.Strategy, sleeve: str) -> Sequence[str]:

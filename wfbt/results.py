@@ -22,6 +22,7 @@ from wfbt.ledger.attribution import attribute, cost_bps, unfilled
 from wfbt.ledger.ledger import Ledger, costs_split
 from wfbt.report.curves import Curves
 from wfbt.validation.across_folds import walk_forward_efficiency
+from wfbt.validation.forecasts import fit_notes, forecast_quality
 from wfbt.validation.realism import BreakEven, Decided, Rung, break_even, ladder
 from wfbt.validation.sleeves import Portfolio, PortfolioWalk, Sleeve, pair_name
 from wfbt.validation.walk_forward import FoldResult, Study, WalkForward, rows_of
@@ -32,7 +33,7 @@ SCHEMA_VERSION = "1"
 NOT_EVALUATED = {
     "leakage": "no leak test is run by this version",
     "regimes": "results are not split by regime by this version",
-    "volatility": "no volatility model is fitted by this version",
+    "volatility": "no model of volatility is asked for: the strategy has no volatility section",
     "robustness": "no robustness test is run by this version",
     "stress": "no stress test is run by this version",
     "monte_carlo": "no path is simulated by this version",
@@ -58,6 +59,9 @@ def result_dict(
     reasons = dict(NOT_EVALUATED)
     if efficiency is None:
         reasons["walk_forward_efficiency"] = why_not
+    volatility = forecast_quality(study, walk, config.exits.atr)
+    if volatility is not None:
+        del reasons["volatility"]
     return {
         "schema_version": SCHEMA_VERSION,
         "run_id": run_id,
@@ -74,8 +78,9 @@ def result_dict(
         "data": {one.symbol: _data(one, market) for one in market.instruments},
         "assumptions": _assumptions(config, study),
         **({"sleeves": _sleeves(study, walk)} if isinstance(walk, PortfolioWalk) else {}),
-        "notes": [*market.notes, *study.deck.notes, *_notes(study, walk)],
+        "notes": [*market.notes, *study.deck.notes, *_notes(study, walk), *fit_notes(walk)],
         **dict.fromkeys(NOT_EVALUATED),
+        "volatility": volatility,
         "reasons": reasons,
     }
 
@@ -389,6 +394,7 @@ def _assumptions(config: Strategy, study: Study | Portfolio) -> list[dict[str, A
         ("orders", _worked(config.orders), "a limit fills where the price goes through it, as maker"),
         ("size", _cut(costs.participation), "what a cap cuts stays at work; exits are under the caps too"),
         ("margin", _margin(config), "checked at the mark's worst price of every row"),
+        *_forecast(config),
         ("limits", _exposure(config.limits), "judged when an order is sent; each act is in events.parquet"),
         (
             "benchmark",
@@ -400,6 +406,19 @@ def _assumptions(config: Strategy, study: Study | Portfolio) -> list[dict[str, A
         ("year", f"{study.deck.calendar.periods_per_year:g} days", "inferred from the bars"),
     ]
     return [{"key": key, "value": value, "note": note} for key, value, note in lines]
+
+
+def _forecast(config: Strategy) -> list[tuple[str, str, str]]:
+    """How volatility is forecast, and what follows it."""
+    given = config.volatility
+    if given is None:
+        return []
+    law = f", {given.dist} innovations" if given.dist else ""
+    followers = ["sizes"] if given.sizing else []
+    followers += [name for name in ("stop", "take", "trail") if getattr(config.exits, f"{name}_vol") is not None]
+    use = f"; {', '.join(followers)} by it" if followers else ""
+    note = f"fitted on each fold's training rows alone{use}"
+    return [("volatility", f"{given.model}{law}, {given.horizon} ahead", note)]
 
 
 def _fees(costs: Costs) -> str:

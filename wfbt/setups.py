@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from wfbt.config import schema, trading
+from wfbt.config.learning import Volatility
 from wfbt.engine.account import Account, Exits, Limits, Ratchet, Sizing
 from wfbt.engine.costs import Costs, Impact
 from wfbt.engine.exposure import Cap, Exposure
@@ -27,8 +28,8 @@ def setup_of(config: schema.Strategy, period: int) -> Setup:
             adverse=config.latency.adverse,
         ),
         account=account_of(config),
-        sizing=_sizing(config.sizing),
-        exits=_exits(config.exits),
+        sizing=_sizing(config.sizing, forecast=config.volatility is not None and config.volatility.sizing),
+        exits=_exits(config.exits, config.volatility),
         limits=_limits(config.limits, period),
         orders=_orders(config.orders),
     )
@@ -96,7 +97,7 @@ def _delay(given: Any, config: schema.Strategy) -> Delay:
     return Delay(low=float(given.value), high=float(given.value))
 
 
-def _sizing(given: schema.Sizing) -> Sizing:
+def _sizing(given: schema.Sizing, forecast: bool) -> Sizing:
     return Sizing(
         method=given.method,
         risk=given.risk,
@@ -107,10 +108,12 @@ def _sizing(given: schema.Sizing) -> Sizing:
         price=given.price,
         quiet_volatility=given.scale.volatility,
         diversify=given.scale.correlation,
+        forecast=forecast,
     )
 
 
-def _exits(given: schema.Exits) -> Exits:
+def _exits(given: schema.Exits, volatility: Volatility | None) -> Exits:
+    counted = {} if volatility is None else {"horizon": int(volatility.horizon)}
     return Exits(
         atr=given.atr,
         stop_atr=given.stop_atr,
@@ -118,6 +121,10 @@ def _exits(given: schema.Exits) -> Exits:
         trail_atr=given.trail_atr,
         stop_pct=given.stop_pct,
         take_pct=given.take_pct,
+        stop_vol=given.stop_vol,
+        take_vol=given.take_vol,
+        trail_vol=given.trail_vol,
+        **counted,
         time=given.time and int(given.time),
         ratchet=Ratchet(after=given.ratchet.after, keep=given.ratchet.keep) if given.ratchet else None,
         trail_follow=given.trail_follow,

@@ -186,6 +186,7 @@ strategies = st.fixed_dictionaries(
         "sizing": fixed(method=st.sampled_from(["risk", "volatility"]), band=st.none() | positive),
         "exits": fixed(stop_atr=positive, take_pct=st.floats(0.001, 10), time=durations.map(str)),
         "limits": fixed(max_drawdown=st.none() | st.floats(0.01, 1), cooldown=st.none()),
+        "volatility": st.none() | fixed(model=st.sampled_from(["garch", "har"]), horizon=durations.map(str)),
         "quality": fixed(repair=st.lists(names, max_size=2), max_missing=st.floats(0, 1)),
         "folds": fixed(count=st.integers(1, 99), purge=st.just("auto"), embargo=st.sampled_from(["0s", "1h", "36h"])),
     },

@@ -15,6 +15,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from wfbt.config.inputs import Series
+from wfbt.config.learning import Volatility
 from wfbt.config.load import canonical_bytes, dump_yaml, load_strategy, resolved
 from wfbt.config.policies import Policy, Range
 from wfbt.config.schema import (
@@ -396,12 +397,20 @@ def keys_of(model: type[BaseModel]) -> set[str]:
     "model",
     [
         *(Strategy, Data, Series, Symbol, Policy, Range, Lognormal, Empirical, Selection, Cooldown, Participation),
-        *(Twap, Vwap, Pov, Iceberg, Tier, FeeTier, Cap, Correlated, Ratchet, Scale),
+        *(Twap, Vwap, Pov, Iceberg, Tier, FeeTier, Cap, Correlated, Ratchet, Scale, Volatility),
     ],
 )
 def test_every_key_is_in_the_documentation(model: type[BaseModel]) -> None:
     words = set(re.findall(r"\w+", DOCUMENTATION.read_text()))
     assert keys_of(model) <= words
+
+
+def test_a_volatility_section_needs_no_key_and_har_needs_no_innovations(load: Load) -> None:
+    given = load("volatility: {}").volatility
+    assert given is not None
+    assert (given.model, given.dist, str(given.horizon), given.sizing) == ("gjr-garch", "t", "1d", False)
+    assert load("volatility: {model: har}").volatility == Volatility(model="har", dist=None)
+    assert load("volatility: false").volatility is None
 
 
 def test_every_refused_key_is_in_the_documentation() -> None:

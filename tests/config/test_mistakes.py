@@ -160,6 +160,36 @@ GOLDEN = {
     "exits: {trail_follow: true}": (
         "exits has trail_follow without trail_atr, the distance in ATRs that follows (line 4)"
     ),
+    "exits: {stop_atr: 2, stop_vol: 2}": (
+        "exits has stop_atr and stop_vol: keep one of them, set the other to null (line 4)"
+    ),
+    "exits: {trail_atr: 2, trail_vol: 2}": (
+        "exits has trail_atr and trail_vol: keep one of them, set the other to null (line 4)"
+    ),
+    "exits: {stop_pct: 0.1, stop_atr: 2, stop_vol: 2}": (
+        "exits has stop_atr and stop_pct and stop_vol: keep one of them, set the others to null (line 4)"
+    ),
+    # forecasts
+    "exits: {take_vol: 2}": (
+        "exits.take_vol counts in forecast volatilities and needs the volatility section, such as volatility: {}, "
+        "was 2.0 (line 4)"
+    ),
+    "volatility: {sizing: true}": (
+        "volatility.sizing needs sizing.method volatility, the one that divides by it; sizing.method is fraction, "
+        "was true (line 4)"
+    ),
+    "volatility: {model: garch-x}": (
+        'volatility.model must be one of garch, gjr-garch, egarch, har, was "garch-x"; did you mean garch? (line 4)'
+    ),
+    "volatility: {model: har, dist: t}": (
+        "volatility has dist t, but har is fitted by least squares: leave dist out (line 4)"
+    ),
+    "volatility: {dist: null}": "volatility with model gjr-garch needs dist: normal, t or skewt (line 4)",
+    "volatility: {horizon: 24}": (
+        "volatility.horizon must be a duration with a unit such as 365d, 24h, 15m, 10s or 100ms, was 24 (line 4)"
+    ),
+    "volatility: {horizen: 24h}": "unknown key volatility.horizen; did you mean horizon? (line 4)",
+    "volatility: true": "volatility must be a mapping of keys to values, was true (line 4)",
     "sizing: {scale: {volatility: 0}}": "sizing.scale.volatility must be > 0, was 0 (line 4)",
     # folds against the data
     "folds: {train: 5000d}": (
@@ -307,9 +337,6 @@ def test_a_changed_file_gets_a_line_that_names_what_changed(
 
 UNSERVED = {
     "regimes: {states: 3}": "regimes is not supported in this version: results are not split by regime (line 4)",
-    "volatility: {model: gjr-garch}": (
-        "volatility is not supported in this version: no volatility model is fitted (line 4)"
-    ),
     "robustness: true": "robustness is not supported in this version: no robustness tests are run (line 4)",
     "monte_carlo: {paths: 5}": "monte_carlo is not supported in this version: no Monte Carlo paths are run (line 4)",
     "engine: book": ("engine: book is not supported in this version: order books are not replayed; use bars (line 4)"),

@@ -22,6 +22,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from wfbt.config.inputs import ManySeries, Timeframes
+from wfbt.config.learning import MaybeVolatility
 from wfbt.config.policies import Policy, Sleeves
 from wfbt.config.section import Section, tag_of_model
 from wfbt.config.support import refusals
@@ -246,7 +247,7 @@ class Sizing(Section):
 
 
 class Exits(Section):
-    """Exits of a rule that puts out none; distances in multiples of the ATR or as fractions of the entry price."""
+    """Exits of a rule that puts out none; distances in ATRs, fractions of the entry price or forecast volatilities."""
 
     atr: Annotated[int, Field(ge=1, le=10_000)] = 14
     stop_atr: Positive | None = None
@@ -254,15 +255,21 @@ class Exits(Section):
     trail_atr: Positive | None = None
     stop_pct: Annotated[float, Field(gt=0, lt=1)] | None = None
     take_pct: Annotated[float, Field(gt=0, le=10)] | None = None
+    stop_vol: Positive | None = None
+    take_vol: Positive | None = None
+    trail_vol: Positive | None = None
     time: Span | None = None
     ratchet: Ratchet | None = None
     trail_follow: bool = False
 
     @model_validator(mode="after")
     def _one_of_each(self) -> Self:
-        for kind in ("stop", "take"):
-            if getattr(self, f"{kind}_atr") is not None and getattr(self, f"{kind}_pct") is not None:
-                raise ValueError(f"has {kind}_atr and {kind}_pct: keep one of them, set the other to null")
+        for side in ("stop", "take", "trail"):
+            kinds = [f"{side}_{kind}" for kind in ("atr", "pct", "vol")]
+            given = [name for name in kinds if getattr(self, name, None) is not None]
+            if len(given) > 1:
+                rest = "the other" if len(given) == 2 else "the others"
+                raise ValueError(f"has {' and '.join(given)}: keep one of them, set {rest} to null")
         if self.trail_follow and self.trail_atr is None:
             raise ValueError("has trail_follow without trail_atr, the distance in ATRs that follows")
         return self
@@ -406,7 +413,7 @@ class Strategy(Section):
     quality: Quality = Quality()
     folds: Folds = Folds()
     regimes: Off = None
-    volatility: Off = None
+    volatility: MaybeVolatility = None
     robustness: Off = None
     monte_carlo: Off = None
     report: Report = Report()
@@ -465,6 +472,7 @@ class Strategy(Section):
                 "needs costs.participation.order, the share of the volume at which one leaves",
                 {"key": "limits.liquidity", "value": self.limits.liquidity.most},
             )
+        self._forecast_there()
         for key in ("accept", "repair"):
             for index, selection in enumerate(getattr(self.quality, key)):
                 if selection.symbol is not None and selection.symbol not in self.data.symbols:
@@ -479,6 +487,23 @@ class Strategy(Section):
                     )
         self._sleeves_traded()
         return self
+
+    def _forecast_there(self) -> None:
+        """What is made of a forecast of volatility has one, and a forecast that sizes are to follow is followed."""
+        if self.volatility is None:
+            for name in ("stop_vol", "take_vol", "trail_vol"):
+                if (value := getattr(self.exits, name)) is not None:
+                    raise PydanticCustomError(
+                        "across",
+                        "counts in forecast volatilities and needs the volatility section, such as volatility: {}",
+                        {"key": f"exits.{name}", "value": value},
+                    )
+        elif self.volatility.sizing and self.sizing.method != "volatility":
+            raise PydanticCustomError(
+                "across",
+                "needs sizing.method volatility, the one that divides by it; sizing.method is {method}",
+                {"key": "volatility.sizing", "method": self.sizing.method, "value": True},
+            )
 
     def _sleeves_traded(self) -> None:
         """Every symbol of a sleeve is one of the data, and every symbol of the data is some sleeve's."""

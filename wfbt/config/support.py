@@ -24,7 +24,6 @@ NOT_YET: Mapping[str, str] = {
     "folds.scheme=purged": "folds are rolling or anchored",
     "folds.scheme=cpcv": "folds are rolling or anchored",
     "regimes": "results are not split by regime",
-    "volatility": "no volatility model is fitted",
     "robustness": "no robustness tests are run",
     "monte_carlo": "no Monte Carlo paths are run",
 }

@@ -68,6 +68,8 @@ class Sizing:
     method : str
         fraction: target × equity. risk: target × `risk` × equity / stop distance. volatility: target × `goal` / σ.
         fixed: target × `notional`.
+    forecast : bool
+        σ of method volatility is the fitted forecast of the fold, not the trailing one.
     risk : float
         Share of equity lost when the stop is hit.
     goal : float
@@ -95,6 +97,7 @@ class Sizing:
     price: str = "decision"
     quiet_volatility: float | None = None
     diversify: bool = False
+    forecast: bool = False
 
     def __post_init__(self) -> None:
         if self.method not in ("fraction", "risk", "volatility", "fixed"):
@@ -105,6 +108,8 @@ class Sizing:
             _positive(f"sizing.{name}", getattr(self, name))
         if self.method == "fixed" and self.notional is None:
             raise ConfigError("sizing.method fixed needs sizing.notional, the quote value of a target of 1")
+        if self.forecast and self.method != "volatility":
+            raise ConfigError(f"sizing.forecast is for sizing.method volatility, which was {self.method}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +135,12 @@ class Exits:
         Bars of the average true range that scales the next three.
     stop_atr, take_atr, trail_atr : float or None
     stop_pct, take_pct : float or None
-        Fraction of the decision's close.  Where both kinds are given the nearer holds.
+        Fraction of the decision's close.
+    stop_vol, take_vol, trail_vol : float or None
+        Multiples of the fold's forecast of volatility over `horizon`, as a share of the decision's close.  Where
+        several kinds are given the nearest holds.
+    horizon : int
+        ns over which that volatility counts.
     time : int or None
         ns after the entry, then out at the next open.
     ratchet : Ratchet or None
@@ -144,15 +154,27 @@ class Exits:
     trail_atr: float | None = None
     stop_pct: float | None = None
     take_pct: float | None = None
+    stop_vol: float | None = None
+    take_vol: float | None = None
+    trail_vol: float | None = None
+    horizon: int = 86_400_000_000_000
     time: int | None = None
     ratchet: Ratchet | None = None
     trail_follow: bool = False
 
+    @property
+    def forecast(self) -> bool:
+        """Whether any distance is made of a forecast."""
+        return any(one is not None for one in (self.stop_vol, self.take_vol, self.trail_vol))
+
     def __post_init__(self) -> None:
-        for name in ("atr", "stop_atr", "take_atr", "trail_atr", "stop_pct", "take_pct", "time"):
+        distances = ("stop_atr", "take_atr", "trail_atr", "stop_pct", "take_pct", "stop_vol", "take_vol", "trail_vol")
+        for name in ("atr", *distances, "horizon", "time"):
             _positive(f"exits.{name}", getattr(self, name))
         if self.trail_follow and self.trail_atr is None:
             raise ConfigError("exits.trail_follow needs exits.trail_atr, the distance in ATRs that follows")
+        if self.trail_follow and self.trail_vol is not None:
+            raise ConfigError("exits.trail_follow follows the ATR; set exits.trail_vol to null")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

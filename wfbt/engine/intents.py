@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from wfbt.data.market import Market
+from wfbt.data.market import DAY, Market
 from wfbt.engine.activity import annual_volatility, days_ended
 from wfbt.engine.exposure import daily_marks_returns, trailing_correlations
 from wfbt.engine.setup import Setup
 from wfbt.engine.tape import Deck
-from wfbt.errors import PolicyError
+from wfbt.errors import ConfigError, PolicyError
 from wfbt.features.indicators import atr
 from wfbt.features.volatility import trailing_sigma_volume
 from wfbt.kernels.abi import INTENT
@@ -209,26 +209,59 @@ class Lowering:
     def lower(self, columns: Mapping[str, Columns]) -> npt.NDArray[np.void]:
         """Intents of all symbols, sorted by (row, asset): one for each target that differs from the one before it."""
         return Said.joined(
-            [self._say_one(a, columns[symbol], news_only=True) for a, symbol in enumerate(self.deck.symbols)]
+            [
+                self._say_one(a, columns[symbol], self._forecast(a, None), news_only=True)
+                for a, symbol in enumerate(self.deck.symbols)
+            ]
         ).records()
 
-    def say(self, columns: Mapping[str, Columns]) -> Said:
-        """Every row on which `columns` name a target, before what merely repeats the last number is left out."""
-        return Said.joined([self._say_one(a, columns[symbol]) for a, symbol in enumerate(self.deck.symbols)])
+    def say(self, columns: Mapping[str, Columns], forecast: Mapping[str, F8] | None = None) -> Said:
+        """Every row on which `columns` name a target, before what merely repeats the last number is left out.
 
-    def _say_one(self, a: int, wants: Columns, news_only: bool = False) -> Said:
+        `forecast` is the volatility a year (T_a,) of each symbol that is traded, known at each close, for a setup whose
+        sizes or distances are made of it; ConfigError where they are and there is none.
+        """
+        return Said.joined(
+            [
+                self._say_one(a, columns[symbol], self._forecast(a, forecast))
+                for a, symbol in enumerate(self.deck.symbols)
+            ]
+        )
+
+    def _forecast(self, a: int, forecast: Mapping[str, F8] | None) -> F8 | None:
+        """The forecast (T_a,) of a symbol, NaN of one that is not forecast; None where nothing asks for it."""
+        if not (self.sizing.forecast or self.exits.forecast):
+            return None
+        if forecast is None:
+            raise ConfigError(
+                "sizing.forecast and exits.stop_vol, take_vol and trail_vol need a forecast of volatility, which is "
+                "fitted on each fold's training rows: run a strategy file with a volatility section"
+            )
+        own = forecast.get(self.deck.symbols[a])
+        return np.full(len(self.market.instruments[a].bars), np.nan) if own is None else own
+
+    def _distance(self, a: int, name: str, forecast: F8 | None) -> F8 | None:
+        """Distances (T_a,) that the exits section gives each bar; None where it names none."""
+        own, multiple = self._distances[a][name], getattr(self.exits, f"{name}_vol")
+        if multiple is None or forecast is None:
+            return own
+        share = np.sqrt(self.exits.horizon / (self.deck.calendar.days_a_year * DAY))
+        by_forecast: F8 = multiple * forecast * share * self.market.instruments[a].bars.close
+        return by_forecast if own is None else np.minimum(own, by_forecast)
+
+    def _say_one(self, a: int, wants: Columns, forecast: F8 | None, news_only: bool = False) -> Said:
         symbol, bars = self.deck.symbols[a], self.market.instruments[a].bars
         if len(wants) != len(bars):
             raise PolicyError(f"{symbol}: {len(wants)} targets for {len(bars)} bars")
         self._check_orders(symbol, wants)
-        distances, lent = self._reach(a, wants)
+        distances, lent = self._reach(a, wants, forecast)
         if self.exits.ratchet is not None and distances["stop"] is None:
             raise PolicyError(
                 f"{symbol}: exits.ratchet counts in stop distances, and there is no stop: let the rule return one, or "
-                "set exits.stop_atr or stop_pct"
+                "set exits.stop_atr, stop_pct or stop_vol"
             )
         scale = self._scales[a]
-        weight = self._weight(a, wants.target, distances["stop"])
+        weight = self._weight(a, wants.target, distances["stop"], forecast)
         weight = weight if scale is None else weight * scale
         target, unsaid = wants.target, np.isnan(weight)
         chosen: Any = np.flatnonzero(~unsaid) if unsaid.any() else None
@@ -250,14 +283,16 @@ class Lowering:
             stop=reach["stop"],
             take=reach["take"],
             trail=reach["trail"],
-            **self._order(a, wants, distances["stop"], some),
+            **self._order(a, wants, distances["stop"], forecast, some),
             bar=place if self._slices else None,
             slices=self._slices,
             assets=len(self.deck.symbols),
             lent=lent,
         )
 
-    def _reach(self, a: int, wants: Columns) -> tuple[dict[str, F8 | None], tuple[tuple[str, str], ...]]:
+    def _reach(
+        self, a: int, wants: Columns, forecast: F8 | None
+    ) -> tuple[dict[str, F8 | None], tuple[tuple[str, str], ...]]:
         """Distances (T_a,) of stop, take and trail, and which of them the exits section lent (`Said.lent`).
 
         A policy's column replaces the section's from its first number on: before it nothing tells a column that has
@@ -266,7 +301,7 @@ class Lowering:
         out: dict[str, F8 | None] = {}
         lent = []
         for name in ("stop", "take", "trail"):
-            own, section = getattr(wants, name), self._distances[a][name]
+            own, section = getattr(wants, name), self._distance(a, name, forecast)
             if own is None or section is None:
                 out[name] = section if own is None else own
                 continue
@@ -278,7 +313,9 @@ class Lowering:
                 lent.append((self.deck.symbols[a], name))
         return out, tuple(lent)
 
-    def _order(self, a: int, wants: Columns, stop: F8 | None, some: Callable[[F8], F8]) -> dict[str, Any]:
+    def _order(
+        self, a: int, wants: Columns, stop: F8 | None, forecast: F8 | None, some: Callable[[F8], F8]
+    ) -> dict[str, Any]:
         """What makes an order more than a market order, for the rows that `some` keeps."""
         given: dict[str, Any] = {
             name: some(column)
@@ -286,7 +323,7 @@ class Lowering:
             if (column := getattr(wants, name)) is not None and not np.isnan(column).all()
         }
         if wants.other is not None and not np.isnan(wants.other).all():
-            weight, scale = self._weight(a, wants.other, stop), self._scales[a]
+            weight, scale = self._weight(a, wants.other, stop, forecast), self._scales[a]
             given["other_size"] = some(weight if scale is None else weight * scale)
         if wants.expire is not None and not np.isnan(wants.expire).all():
             bars = self.market.instruments[a].bars
@@ -349,7 +386,7 @@ class Lowering:
         sigma, _ = trailing_sigma_volume(bars.close, bars.volume, bars.period, horizon)
         return annual_volatility(sigma, horizon, 365.0 if self.deck.calendar.weekends else 252.0)
 
-    def _weight(self, a: int, target: F8, stop: F8 | None) -> F8:
+    def _weight(self, a: int, target: F8, stop: F8 | None, forecast: F8 | None) -> F8:
         """Size of each row's target: a share of equity, or quote for method fixed; NaN where it cannot be known yet."""
         sizing, symbol = self.sizing, self.deck.symbols[a]
         if sizing.method == "fraction":
@@ -359,13 +396,14 @@ class Lowering:
             return target * sizing.notional
         close = self.market.instruments[a].bars.close
         if sizing.method == "volatility":
-            sigma = self._annual(a)
+            sigma = forecast if sizing.forecast and forecast is not None else self._annual(a)
             with np.errstate(divide="ignore", invalid="ignore"):
                 weight = target * sizing.goal / sigma
             return np.where(sigma > 0, weight, np.nan)
         if stop is None or (np.isnan(stop) & (target != 0) & ~np.isnan(target)).sum() == (target != 0).sum() > 0:
             raise PolicyError(
-                f"{symbol}: sizing.method risk needs a stop: let the rule return one, or set exits.stop_atr or stop_pct"
+                f"{symbol}: sizing.method risk needs a stop: let the rule return one, or set exits.stop_atr, stop_pct "
+                "or stop_vol"
             )
         known = np.flatnonzero(~np.isnan(stop))
         blind = np.isnan(stop) & (target != 0) & ~np.isnan(target)

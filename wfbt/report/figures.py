@@ -88,7 +88,7 @@ def account(curves: Curves) -> go.Figure | None:
     figure.update_yaxes(title_text="drawdown", tickformat=".0%", row=2)
     figure.update_yaxes(title_text="exposure", tickformat=".0%", row=3)
     figure.update_xaxes(type="date", hoverformat="%Y-%m-%d %H:%M")
-    return _laid_out(figure, 640, hovermode="x unified")
+    return laid_out(figure, 640, hovermode="x unified")
 
 
 def growth(curves: Curves) -> go.Figure | None:
@@ -116,7 +116,7 @@ def growth(curves: Curves) -> go.Figure | None:
     )
     figure.update_xaxes(type="date", hoverformat="%Y-%m-%d")
     figure.update_yaxes(title_text="growth of 1", tickformat="~g")
-    return _laid_out(figure, 340)
+    return laid_out(figure, 340)
 
 
 def sharpe_by_fold(folds: Sequence[Mapping[str, Any]]) -> go.Figure | None:
@@ -134,7 +134,7 @@ def sharpe_by_fold(folds: Sequence[Mapping[str, Any]]) -> go.Figure | None:
     )
     figure.update_xaxes(title_text="fold", type="category")
     figure.update_yaxes(title_text="Sharpe")
-    return _laid_out(figure, 300, barmode="group")
+    return laid_out(figure, 300, barmode="group")
 
 
 def parameters(folds: Sequence[Mapping[str, Any]]) -> go.Figure | None:
@@ -163,7 +163,7 @@ def parameters(folds: Sequence[Mapping[str, Any]]) -> go.Figure | None:
         figure.update_yaxes(type="linear" if numeric else "category", row=row, col=col)
     figure.update_xaxes(type="category")
     figure.update_annotations(font_size=13)
-    return _laid_out(figure, 60 + 180 * down)
+    return laid_out(figure, 60 + 180 * down)
 
 
 def waterfall(result: Mapping[str, Any]) -> go.Figure | None:
@@ -195,7 +195,7 @@ def waterfall(result: Mapping[str, Any]) -> go.Figure | None:
     room = 0.12 * ((top - bottom) or 1.0)
     figure.update_yaxes(title_text="quote currency", tickformat="~s", range=[bottom - room, top + room])
     figure.update_xaxes(showgrid=False)
-    return _laid_out(figure, 330, showlegend=False)
+    return laid_out(figure, 330, showlegend=False)
 
 
 def trade_results(trades: pd.DataFrame) -> go.Figure | None:
@@ -217,7 +217,7 @@ def trade_results(trades: pd.DataFrame) -> go.Figure | None:
     )  # fmt: skip
     figure.update_xaxes(title_text="return of the round trip", tickformat=".1%")
     figure.update_yaxes(title_text="round trips")
-    return _laid_out(figure, 300, showlegend=False)
+    return laid_out(figure, 300, showlegend=False)
 
 
 def monthly_returns(curves: Curves) -> dict[int, list[float | None]]:
@@ -299,7 +299,8 @@ def _safe(text: str) -> str:
     return escape(text)
 
 
-def _laid_out(figure: go.Figure, height: int, **layout: Any) -> go.Figure:
+def laid_out(figure: go.Figure, height: int, **layout: Any) -> go.Figure:
+    """`figure` at a height, on no background, its legend above it."""
     legend = {"orientation": "h", "y": 1.02, "x": 0, "yanchor": "bottom"}
     figure.update_layout(
         template="none", height=height, margin={"l": 62, "r": 18, "t": 34, "b": 44}, legend=legend,

@@ -49,7 +49,7 @@ CAUSES: dict[str, str] = {
 
 
 def show(value: Any, kind: str) -> str:
-    """`value` as text of one kind: percent, signed, change, ratio, step, money, bps, hours, count or text.
+    """`value` as text of one kind: percent, signed, change, ratio, precise, step, money, bps, hours, count or text.
 
     signed is a percentage with its sign, change a finer one, step a ratio with its sign.
     """
@@ -62,6 +62,8 @@ def show(value: Any, kind: str) -> str:
             return f"{value:+,.1%}" if value else "0.0%"
         case "ratio":
             return f"{value:,.2f}"
+        case "precise":
+            return f"{value:,.3g}"
         case "change":
             return f"{value:+,.2%}" if round(value, 4) else "0.00%"
         case "step":

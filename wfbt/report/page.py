@@ -17,6 +17,7 @@ from wfbt.report.formats import CAUSES, METRICS, MISSING, moment, params, plain,
 from wfbt.report.overfitting import luck
 from wfbt.report.summary import break_even, searched, sentences, span
 from wfbt.report.trials import tried
+from wfbt.report.volatility import volatility_figures, volatility_section
 
 LATER = (
     "leakage", "regimes", "volatility", "robustness", "stress", "overfitting", "monte_carlo", "ruin",
@@ -62,7 +63,8 @@ def render_index(result: Mapping[str, Any], curves: Curves, trades: pd.DataFrame
     notes = Notes()
     folds = result.get("folds") or []
     moved, fixed = searched(folds)
-    drawn = {name: _script_json(figure.to_json()) for name, figure in figures(result, curves, trades).items()}
+    every = figures(result, curves, trades) | volatility_figures(result)
+    drawn = {name: _script_json(figure.to_json()) for name, figure in every.items()}
     page: str = _template().render(
         result=result,
         span=span(result),
@@ -78,6 +80,7 @@ def render_index(result: Mapping[str, Any], curves: Curves, trades: pd.DataFrame
         no_causes=reason(result, "attribution"),
         missed=_missed(result, notes),
         luck=luck(result, notes),
+        volatility=volatility_section(result, notes.cell),
         months=_months(curves),
         trades=_trades(trades),
         efficiency=notes.cell(result, "walk_forward_efficiency", "ratio"),

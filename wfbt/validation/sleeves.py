@@ -228,10 +228,11 @@ def walk_sleeves(
     for place, fold in enumerate(folds):
         train, test = rows_of(fold.train), rows_of(fold.test)
         shares = _shares(portfolio, place, fold, alone)
-        pages = _pages(portfolio, shares, {name: walk.views[place] for name, walk in alone.items()})
-        learnt = _say(portfolio, pages, train, {}).intents()
-        trial = _tried(portfolio, [learnt, _say(portfolio, pages, test, {}).intents()], train, test)
-        parts.append(_say(portfolio, pages, test, carried))
+        views = {name: walk.views[place] for name, walk in alone.items()}
+        pages, forecast = _pages(portfolio, shares, views), _forecast(views)
+        learnt = _say(portfolio, pages, forecast, train, {}).intents()
+        trial = _tried(portfolio, [learnt, _say(portfolio, pages, forecast, test, {}).intents()], train, test)
+        parts.append(_say(portfolio, pages, forecast, test, carried))
         results.append((replay_ledger(book, learnt, rules, *train), trial, shares))
     first, last = rows_of(folds[0].test)[0], rows_of(folds[-1].test)[1]
     intents = Said.stitched(parts).intents()
@@ -294,10 +295,25 @@ def _pages(portfolio: Portfolio, shares: Sequence[SleeveFold], views: Mapping[st
     return pages
 
 
-def _say(portfolio: Portfolio, pages: Mapping[str, Columns], rows: tuple[int, int], carried: dict[str, float]) -> Said:
+def _forecast(views: Mapping[str, View]) -> dict[str, F8] | None:
+    """The sleeves' forecasts by symbol and by pair; sleeves of one symbol have learnt the same."""
+    own = {name: view.forecast for name, view in views.items() if view.forecast is not None}
+    if not own:
+        return None
+    pairs = {pair_name(symbol, name): column for name, told in own.items() for symbol, column in told.items()}
+    return pairs | {symbol: column for told in own.values() for symbol, column in told.items()}
+
+
+def _say(
+    portfolio: Portfolio,
+    pages: Mapping[str, Columns],
+    forecast: Mapping[str, F8] | None,
+    rows: tuple[int, int],
+    carried: dict[str, float],
+) -> Said:
     """What the account is told on decision bars `rows`; `carried` holds what stands of each pair, and is moved on."""
     columns = _net(portfolio.deck, pages, rows, carried) if portfolio.netting else pages
-    return portfolio.book_lowering.say(columns).within(*span(portfolio.book, *rows))
+    return portfolio.book_lowering.say(columns, forecast).within(*span(portfolio.book, *rows))
 
 
 def _weighted(wants: Columns, weight: float) -> Columns:

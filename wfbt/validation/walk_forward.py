@@ -22,6 +22,7 @@ from wfbt.engine.intents import Heard, Lowering, Said
 from wfbt.engine.sweep import replay_lanes
 from wfbt.engine.tape import Deck
 from wfbt.errors import ConfigError, PolicyError
+from wfbt.features.forecast import COLUMN
 from wfbt.features.learners import FitRows, Learner, learn
 from wfbt.kernels.abi import Rules
 from wfbt.ledger.ledger import Ledger
@@ -46,11 +47,14 @@ class View:
         Closes of the training bars, ns UTC.
     fits : tuple of FitRows
         What was fitted on which rows; checked to be training rows.
+    forecast : mapping of symbol to (T,) float64, or None
+        Volatility a year, forecast at each close by what was fitted; None where no model of it is.
     """
 
     frames: Mapping[str, pd.DataFrame]
     train: I8 | None = None
     fits: tuple[FitRows, ...] = ()
+    forecast: Mapping[str, F8] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -86,11 +90,14 @@ class Study:
             fits += tuple(
                 FitRows(what="policy", symbol=symbol, rows=own[np.isin(own, train)]) for symbol, own in closes.items()
             )
-        return View(frames=frames, train=train, fits=fits)
+        forecast = None
+        if any(one.key == COLUMN for one in self.learners):
+            forecast = {symbol: frame[COLUMN].to_numpy(np.float64) for symbol, frame in frames.items()}
+        return View(frames=frames, train=train, fits=fits, forecast=forecast)
 
     def say(self, candidate: int, view: View) -> Said:
         """What a candidate says on the whole span."""
-        return self.lowering.say(self.columns(candidate, view))
+        return self.lowering.say(self.columns(candidate, view), view.forecast)
 
     def columns(self, candidate: int, view: View) -> dict[str, Columns]:
         """What a candidate wants of every symbol of the deck; of one that is not in `frames`, nothing."""
