@@ -286,10 +286,10 @@ TABLE = {
         CONFIG,
         'ConfigError: <here>/small.yaml: folds.embargo and folds.purge together must be shorter than folds.train (60d), was "60d" (line 58)',
     ),
-    "a scheme of another version": (
-        config(folds={"scheme": "cpcv"}),
+    "no group left to learn from": (
+        config(folds={"scheme": "cpcv", "groups_out": 3}),
         CONFIG,
-        "ConfigError: <here>/small.yaml: folds.scheme: cpcv is not supported in this version: folds are rolling or anchored (line 59)",
+        "ConfigError: <here>/small.yaml: folds.groups_out must be less than folds.count (3), was 3",
     ),
     "a rule that does not exist": (
         config(policy={"rule": "sma_cros"}),

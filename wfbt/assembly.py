@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from wfbt.config import schema
@@ -34,9 +35,12 @@ from wfbt.policy.frames import market_frames
 from wfbt.policy.hybrid import Hybrid
 from wfbt.policy.search import Candidates, candidates
 from wfbt.setups import account_of, measured_delays, setup_of
-from wfbt.validation.folds import Fold, over_time
+from wfbt.validation.folds import Fold, over_time, overlapping
 from wfbt.validation.sleeves import PairLatency, Portfolio, Sleeve, pair_market, parts_of
-from wfbt.validation.walk_forward import Study, rows_of
+from wfbt.validation.walk_forward import Study, WalkForward, tested_rows
+from wfbt.validation.window_matrix import Pair, window_matrix
+
+I8 = npt.NDArray[np.int64]
 
 FILES = ("bars", "funding", "mark", "execution_bars")
 
@@ -228,7 +232,6 @@ def study_of(
     setup = setup_of(config, market.period)
     deck = lay_out(market, setup, config.seed)
     rules = rules_of(setup, deck.horizon)
-    plan = _plan(config, deck)
     lowering, frames = Lowering(market, deck, setup), market_frames(market)
     learners = learners_of(config, market, deck)
     studies, dropped = {}, 0
@@ -247,6 +250,7 @@ def study_of(
             jobs=jobs,
             learners=learners,
         )
+    plan = _plan(config, deck, label_ends(deck, list(studies.values())))
     if config.sleeves is None:
         return studies[""], plan, dropped
     book, book_lowering = deck, lowering
@@ -300,19 +304,68 @@ def _of_pairs(account: Account, pairs: Market) -> Account:
     return replace(account, tiers=tiers)
 
 
-def _plan(config: schema.Strategy, deck: Deck) -> list[Fold]:
-    close = deck.close_ts
-    auto = "auto"
-    purge = 0 if config.folds.purge == auto else int(config.folds.purge)
-    return over_time(
+def label_ends(deck: Deck, studies: Sequence[Study]) -> I8 | None:
+    """(T,) last bar that the label of each bar reads, by the longest horizon of any candidate; None without labels.
+
+    A horizon counts the symbol's own bars, and the last of all symbols counts.  Increasing: a row before a later end is
+    as little known.
+    """
+    horizon = max(study.rule.label_horizon(params) for study in studies for params in study.candidates)
+    if not horizon:
+        return None
+    ends = np.arange(len(deck.decisions))
+    for places in deck.places:
+        ahead = places[np.minimum(np.arange(len(places)) + horizon, len(places) - 1)]
+        ends[places] = np.maximum(ends[places], ahead)
+        ends[places[max(0, len(places) - horizon) :]] = len(ends) - 1  # what these read is not in the data
+    return np.maximum.accumulate(ends)
+
+
+def _plan(config: schema.Strategy, deck: Deck, ends: I8 | None) -> list[Fold]:
+    given, close = config.folds, deck.close_ts
+    if given.matrix is not None and given.scheme not in ("rolling", "anchored"):
+        raise ConfigError(
+            f"folds.matrix is of walk-forward windows, and folds.scheme {given.scheme} has none; leave it out"
+        )
+    automatic = given.purge == "auto"
+    plan = over_time(
         close - deck.period,
         int(close[-1]),
-        config.folds.count,
-        int(config.folds.train),
-        None if config.folds.test == auto else int(config.folds.test),
-        purge,
-        int(config.folds.embargo),
-        scheme=config.folds.scheme,
+        given.count,
+        int(given.train),
+        None if given.test == "auto" else int(given.test),
+        0 if automatic else int(given.purge),
+        int(given.embargo),
+        scheme=given.scheme,
+        groups_out=given.groups_out,
+        label_end=ends if automatic else None,
+    )
+    if ends is not None and (met := sum(overlapping(fold, ends) for fold in plan)):
+        raise ConfigError(
+            f"folds.purge: {given.purge} leaves {met} training rows whose labels meet those of test rows, by the "
+            "label_horizon that the policy declares; use auto"
+        )
+    return plan
+
+
+def matrix_of(
+    config: schema.Strategy, study: Study | Portfolio, walk: Callable[[Sequence[Fold]], WalkForward]
+) -> tuple[Pair, ...]:
+    """The walk-forwards of folds.matrix; empty without."""
+    given, close = config.folds, study.deck.close_ts
+    if given.matrix is None:
+        return ()
+    studies = [study] if isinstance(study, Study) else [member.study for member in study.members]
+    return window_matrix(
+        walk,
+        close - study.deck.period,
+        int(close[-1]),
+        [int(train) for train in given.matrix.train],
+        [int(test) for test in given.matrix.test],
+        0 if given.purge == "auto" else int(given.purge),
+        int(given.embargo),
+        label_ends(study.deck, studies) if given.purge == "auto" else None,
+        anchored=given.scheme == "anchored",
     )
 
 
@@ -324,7 +377,7 @@ def buy_and_hold(study: Study | Portfolio, config: schema.Strategy, plan: Sequen
     """
     venue = study.deck.venue._replace(bounds=Exposure().bounds())
     deck = replace(study.deck, stamps=study.deck.stamps[:0], venue=venue)
-    first, last = rows_of(plan[0].test)[0], rows_of(plan[-1].test)[1]
+    first, last = tested_rows(plan)
     # An inverse account is in the coin: holding it is to hold no contract.
     weight = 0.0 if deck.contracts["inverse"][0] else 1.0 / len(deck.symbols)
     columns = {one.symbol: Columns(target=np.full(len(one.bars), weight)) for one in study.lowering.market.instruments}

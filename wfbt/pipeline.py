@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -16,6 +17,7 @@ from wfbt.assembly import (
     buy_and_hold,
     dropped_note,
     identity_of,
+    matrix_of,
     policies_of,
     read_market,
     seen_from,
@@ -29,6 +31,7 @@ from wfbt.config.load import dump_yaml, load_strategy
 from wfbt.data.market import Market
 from wfbt.errors import ConfigError, PolicyError, TrialsError, WfbtError
 from wfbt.files import sync_folder
+from wfbt.ledger.chain import Chain
 from wfbt.ledger.ledger import Ledger
 from wfbt.policy.base import Policy
 from wfbt.registry import provenance
@@ -37,6 +40,7 @@ from wfbt.registry.memory import fold_memory, only_one
 from wfbt.registry.trials import Trials, ledger_file, told
 from wfbt.report.artifacts import write_frame, write_json, write_text
 from wfbt.results import candidates_frame, equity_frame, result_dict
+from wfbt.validation.folds import Fold
 from wfbt.validation.luck import overfitting_section
 from wfbt.validation.sleeves import Portfolio, walk_sleeves
 from wfbt.validation.walk_forward import Study, WalkForward, walk_forward
@@ -126,16 +130,18 @@ def run(
     with only_one(final.with_name(f".{final.name}.lock")), _naming(strategy), _cleared_when_refused(partial):
         Trials.check_place(trials)
         loaded = time.monotonic()
-        walk: WalkForward
-        if isinstance(study, Portfolio):
-            walk = walk_sleeves(study, plan, lambda sleeve: fold_memory(partial / ".trials" / sleeve, resume), progress)
-        else:
-            walk = walk_forward(study, plan, fold_memory(partial / ".trials", resume), progress)
+        walk = _walk(study, plan, partial / ".trials", resume, progress)
+        places = itertools.count(1)
+        pairs = matrix_of(
+            config,
+            study,
+            lambda folds: _walk(study, folds, partial / ".trials" / f"matrix{next(places)}", resume, progress),
+        )
         benchmark = buy_and_hold(study, config, plan)
         for ledger in (walk.ledger, benchmark, *(one.in_sample for one in walk.folds)):
             ledger.reconcile()
         replayed = time.monotonic()
-        result = result_dict(run_id, config, market, study, walk, benchmark)
+        result = result_dict(run_id, config, market, study, walk, benchmark, pairs=pairs)
         result["notes"] += dropped_note(dropped) + short_of(config, market) + untiered(config)
         # Before anything can be seen: a run that is killed from here on has looked, and looks again as the same look.
         result["trials"] = told(Trials.open(trials, create=True), look_of(run_id, identity, market, walk, result))
@@ -162,6 +168,13 @@ def run(
         else:
             _publish(partial, final)
     return RunResult(run_id=run_id, folder=final, config=config, walk=walk, benchmark=benchmark, _result=result)
+
+
+def _walk(study: Study | Portfolio, folds: Sequence[Fold], kept: Path, resume: bool, progress: Progress) -> WalkForward:
+    """Walk a strategy through folds, its finished ones kept in the folder `kept`."""
+    if isinstance(study, Portfolio):
+        return walk_sleeves(study, folds, lambda sleeve: fold_memory(kept / sleeve, resume), progress)
+    return walk_forward(study, folds, fold_memory(kept, resume), progress)
 
 
 @contextmanager
@@ -260,6 +273,8 @@ def _write_report(
         sheets.append(Sheet(path=folder / "tearsheet.html", title=f"{config.name} — out of sample", daily=daily))
     if config.report.tearsheets == "all":
         for number, one in enumerate(walk.folds, start=1):
+            if isinstance(one.out_of_sample, Chain):
+                continue  # parts of several accounts make no tearsheet
             part = daily_frame(one.out_of_sample, _same_rows(benchmark, one.out_of_sample))
             title = f"{config.name} — fold {number} of {len(walk.folds)}, out of sample"
             sheets.append(Sheet(path=folder / "folds" / f"{number:02d}" / "tearsheet.html", title=title, daily=part))

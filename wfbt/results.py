@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -22,10 +23,13 @@ from wfbt.ledger.attribution import attribute, cost_bps, unfilled
 from wfbt.ledger.ledger import Ledger, costs_split
 from wfbt.report.curves import Curves
 from wfbt.validation.across_folds import walk_forward_efficiency
+from wfbt.validation.folds import Fold
 from wfbt.validation.forecasts import fit_notes, forecast_quality
 from wfbt.validation.realism import BreakEven, Decided, Rung, break_even, ladder
 from wfbt.validation.sleeves import Portfolio, PortfolioWalk, Sleeve, pair_name
+from wfbt.validation.spread import hindsight, medians, paths_told
 from wfbt.validation.walk_forward import FoldResult, Study, WalkForward, rows_of
+from wfbt.validation.window_matrix import Pair, matrix_told
 
 SCHEMA_VERSION = "1"
 
@@ -49,13 +53,25 @@ def iso(ts: int) -> str:
 
 
 def result_dict(
-    run_id: str, config: Strategy, market: Market, study: Study | Portfolio, walk: WalkForward, benchmark: Ledger
+    run_id: str,
+    config: Strategy,
+    market: Market,
+    study: Study | Portfolio,
+    walk: WalkForward,
+    benchmark: Ledger,
+    pairs: Sequence[Pair] = (),
 ) -> dict[str, Any]:
-    """The content of result.json but for what needs the trial ledger (trials, overfitting) and its timing."""
-    oos = walk.ledger.metrics()
+    """The content of result.json but for what needs the trial ledger (trials, overfitting) and its timing.
+
+    `pairs` are the walk-forwards of other window lengths.
+    """
+    oos = medians([path.told for path in walk.paths]) if walk.paths else walk.ledger.metrics()
     folds = [_fold(one, study) for one in walk.folds]
     inside = [fold["in_sample"]["annual_return"] for fold in folds]
     efficiency, why_not = walk_forward_efficiency(oos["annual_return"], inside)
+    two_sided = config.folds.scheme in ("purged", "cpcv")
+    if two_sided:
+        efficiency, why_not = None, f"folds.scheme {config.folds.scheme} does not walk forward"
     reasons = dict(NOT_EVALUATED)
     if efficiency is None:
         reasons["walk_forward_efficiency"] = why_not
@@ -78,6 +94,9 @@ def result_dict(
         "data": {one.symbol: _data(one, market) for one in market.instruments},
         "assumptions": _assumptions(config, study),
         **({"sleeves": _sleeves(study, walk)} if isinstance(walk, PortfolioWalk) else {}),
+        **({"walk": hindsight(config.folds.scheme, walk)} if two_sided else {}),
+        **({"paths": paths_told(walk)} if walk.paths else {}),
+        **({"matrix": matrix_told(pairs)} if pairs else {}),
         "notes": [*market.notes, *study.deck.notes, *_notes(study, walk), *fit_notes(walk)],
         **dict.fromkeys(NOT_EVALUATED),
         "volatility": volatility,
@@ -243,8 +262,22 @@ def _fold(one: FoldResult, study: Study | Portfolio) -> dict[str, Any]:
         ],
         "candidates": len(study.candidates) if isinstance(study, Study) else study.tried,
         "objective": {"name": study.objective, "value": None if np.isnan(score) else float(score)},
+        **({} if _in_one_piece(one.fold) else {"blocks": _blocks(one.fold, study)}),
         "in_sample": one.in_sample.metrics(),
         "out_of_sample": one.out_of_sample.metrics(),
+    }
+
+
+def _in_one_piece(fold: Fold) -> bool:
+    return len(fold.train) == len(fold.test) == 1
+
+
+def _blocks(fold: Fold, study: Study | Portfolio) -> dict[str, list[dict[str, str]]]:
+    """Each stretch that a fold learns from and each that it is tested on."""
+    close, period = study.deck.close_ts, study.deck.period
+    return {
+        name: [{"start": iso(close[one.start] - period), "end": iso(close[one.stop - 1])} for one in slices]
+        for name, slices in (("train", fold.train), ("test", fold.test))
     }
 
 
@@ -476,12 +509,14 @@ def equity_frame(walk: WalkForward, benchmark: Ledger) -> pd.DataFrame:
     frame = walk.ledger.equity_frame()
     frame.insert(1, "fold", _fold_of_rows(walk))
     frame.insert(3, "benchmark", benchmark.equity)
+    for number, path in enumerate(walk.paths, start=1):
+        frame[f"path_{number:02d}"] = path.equity
     return frame
 
 
 def _fold_of_rows(walk: WalkForward) -> np.ndarray[Any, np.dtype[np.int64]]:
-    lengths = [stop - start for start, stop in (rows_of(one.fold.test) for one in walk.folds)]
-    return np.repeat([one.fold.index + 1 for one in walk.folds], lengths)
+    numbers = [walk.folds[place].fold.index + 1 for place, _ in walk.route]
+    return np.repeat(numbers, [block.stop - block.start for _, block in walk.route])
 
 
 def candidates_frame(walk: WalkForward, study: Study | Portfolio) -> pd.DataFrame:
@@ -539,8 +574,9 @@ def curves_of(walk: WalkForward, benchmark: Ledger, daily: pd.DataFrame) -> Curv
         drawdown=ledger.drawdown,
         weight=np.nan_to_num(weight, nan=0.0),
         fold=_fold_of_rows(walk),
-        in_sample=tuple((one.in_sample.ts, one.in_sample.equity) for one in walk.folds),
+        in_sample=() if walk.paths else tuple((one.in_sample.ts, one.in_sample.equity) for one in walk.folds),
         days=daily.index.to_numpy().astype("datetime64[D]"),
         returns=daily["strategy"].to_numpy(np.float64),
         benchmark_returns=daily["benchmark"].to_numpy(np.float64),
+        paths=tuple(path.equity for path in walk.paths),
     )

@@ -340,12 +340,6 @@ UNSERVED = {
     "robustness: true": "robustness is not supported in this version: no robustness tests are run (line 4)",
     "monte_carlo: {paths: 5}": "monte_carlo is not supported in this version: no Monte Carlo paths are run (line 4)",
     "engine: book": ("engine: book is not supported in this version: order books are not replayed; use bars (line 4)"),
-    "folds: {scheme: purged}": (
-        "folds.scheme: purged is not supported in this version: folds are rolling or anchored (line 4)"
-    ),
-    "folds: {scheme: cpcv}": (
-        "folds.scheme: cpcv is not supported in this version: folds are rolling or anchored (line 4)"
-    ),
 }
 UNSERVED_SETTINGS = {
     "data.symbols.BTCUSDT.trades=t.parquet": (

@@ -54,6 +54,7 @@ from wfbt.config.values import (
     SymbolName,
     Time,
 )
+from wfbt.config.windows import WindowMatrix
 
 
 def _after_start(end: Time | None, info: ValidationInfo) -> Time | None:
@@ -349,6 +350,7 @@ class Folds(Section):
     embargo: Duration = Duration.parse("24h")
     groups_out: Annotated[int, Field(ge=1, le=100)] = 2
     objective: Literal["sharpe", "sortino", "calmar", "annual_return", "total_return"] = "sharpe"
+    matrix: WindowMatrix | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -374,7 +376,7 @@ class Folds(Section):
     @model_validator(mode="after")
     def _rows_left(self) -> Self:
         purge = Duration(0) if self.purge == "auto" else self.purge
-        if self.embargo + purge >= self.train:
+        if self.scheme in ("rolling", "anchored") and self.embargo + purge >= self.train:
             raise PydanticCustomError(
                 "across",
                 "and folds.purge together must be shorter than folds.train ({train})",
@@ -452,14 +454,15 @@ class Strategy(Section):
         if unsupported := refusals(self):
             raise PydanticCustomError("unsupported", "{text}", {"text": "; ".join(text for _, text in unsupported)})
         span = Duration(self.data.end - self.data.start)
-        if self.folds.train >= span:
+        walked_forward = self.folds.scheme in ("rolling", "anchored")  # the others use neither train nor test
+        if walked_forward and self.folds.train >= span:
             raise PydanticCustomError(
                 "across",
                 "must be shorter than the data ({span} from data.start to data.end)",
                 {"key": "folds.train", "span": str(span), "value": str(self.folds.train)},
             )
         test = self.folds.test
-        if test != "auto" and self.folds.train + (self.folds.count or 1) * test > span:
+        if walked_forward and test != "auto" and self.folds.train + (self.folds.count or 1) * test > span:
             raise PydanticCustomError(
                 "across",
                 "must leave room for {count} test windows after folds.train within the data ({span})",

@@ -21,8 +21,6 @@ NOT_YET: Mapping[str, str] = {
     "sleeves.members.*.policy.hybrid.propose.model": "only rules are replayed",
     "sleeves.members.*.policy.hybrid.confirm.model": "only rules are replayed",
     "sleeves.members.*.policy.ensemble.*.model": "only rules are replayed",
-    "folds.scheme=purged": "folds are rolling or anchored",
-    "folds.scheme=cpcv": "folds are rolling or anchored",
     "regimes": "results are not split by regime",
     "robustness": "no robustness tests are run",
     "monte_carlo": "no Monte Carlo paths are run",

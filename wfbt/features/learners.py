@@ -71,9 +71,19 @@ class Learner(Protocol):
 
 
 def training_frames(frames: Frames, train: I8) -> dict[str, pd.DataFrame]:
-    """The rows of each frame that close at one of `train` (ns UTC)."""
+    """The rows of each frame that close at one of `train` (ns UTC).
+
+    Training rows may be in several blocks: `attrs["blocks"]` of each frame holds the first and the last close of each.
+    What reaches from one into the next (a shift, a window) would span test rows that are not there.
+    """
     times = pd.DatetimeIndex(pd.to_datetime(train, unit="ns", utc=True))
-    return {symbol: frame[frame.index.isin(times)] for symbol, frame in frames.items()}
+    out = {}
+    for symbol, frame in frames.items():
+        rows = np.flatnonzero(frame.index.isin(times))
+        blocks = [block for block in np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1) if len(block)]
+        out[symbol] = frame.iloc[rows]
+        out[symbol].attrs["blocks"] = tuple((frame.index[block[0]], frame.index[block[-1]]) for block in blocks)
+    return out
 
 
 def learn(

@@ -44,6 +44,9 @@ class Policy(Protocol):
     def is_valid(self, params: Mapping[str, Any]) -> bool:
         """Whether these parameters make sense together."""
 
+    def label_horizon(self, params: Mapping[str, Any]) -> int:
+        """Bars after its own that a row's label reads, where it is fitted on labels; 0 without."""
+
     def columns(
         self, frames: Frames, params: Mapping[str, Any], train: npt.NDArray[np.int64] | None = None
     ) -> dict[str, Columns]:

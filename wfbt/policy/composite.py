@@ -71,6 +71,11 @@ class Composite(ABC):
         shares = self.split(params)
         return all(part.is_valid(shares[key]) for key, part in self.parts.items())
 
+    def label_horizon(self, params: Mapping[str, Any]) -> int:
+        """Bars after its own that a row's label reads: the longest of the parts'."""
+        shares = self.split(params)
+        return max(part.label_horizon(shares[key]) for key, part in self.parts.items())
+
 
 def standing(target: F8) -> I8:
     """(T,) row of the last number at or before each row of (T,) `target`, −1 before the first."""

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from wfbt.errors import ConfigError, PolicyError, WfbtError
+from wfbt.features.learners import training_frames
 from wfbt.policy.columns import Columns, read_several, read_single
 from wfbt.policy.wording import near
 
@@ -107,6 +108,25 @@ class Rule:
             raise
         except Exception as error:
             raise PolicyError(f"{self.place}: valid(): {describe(error, self.source)}") from error
+
+    def label_horizon(self, params: Mapping[str, Any]) -> int:
+        """Bars after its own that a row's label reads: the rule's own `label_horizon`, a number or a static function of
+        its parameters; 0 where it declares none.
+        """
+        declared = getattr(self.call, "label_horizon", 0)
+        if callable(declared):
+            try:
+                declared = declared(**self.bind(params))
+            except WfbtError:
+                raise
+            except Exception as error:
+                raise PolicyError(f"{self.place}: label_horizon(): {describe(error, self.source)}") from error
+        if not isinstance(declared, int | np.integer) or isinstance(declared, bool) or declared < 0:
+            raise PolicyError(
+                f"{self.place}: label_horizon must be a whole number of bars >= 0, or a static function of the "
+                f"parameters that returns one, was {declared!r}"
+            )
+        return int(declared)
 
     def columns(
         self, frames: Frames, params: Mapping[str, Any], train: npt.NDArray[np.int64] | None = None
@@ -201,8 +221,7 @@ def _copies(frames: Frames) -> pd.DataFrame | dict[str, pd.DataFrame]:
 def _training(rule: Rule, frames: Frames, train: npt.NDArray[np.int64] | None) -> dict[str, pd.DataFrame]:
     if train is None:
         raise PolicyError(f"{rule.place} is fitted, so it needs training rows: run it walk-forward")
-    times = pd.DatetimeIndex(pd.to_datetime(train, unit="ns", utc=True))
-    rows = {symbol: frame[frame.index.isin(times)] for symbol, frame in frames.items()}
+    rows = training_frames(frames, train)
     if empty := [symbol for symbol, frame in rows.items() if frame.empty]:
         raise PolicyError(f"{rule.place} has no training row of {', '.join(empty)}; start later or train longer")
     return rows

@@ -39,6 +39,8 @@ class Curves:
         UTC days of the daily series.
     returns, benchmark_returns : (D,) float64
         Simple returns of each day.
+    paths : tuple of (T,) float64
+        Equity of every path through combinatorial folds, of which `equity` is one; none of other folds.
     """
 
     symbols: tuple[str, ...]
@@ -52,6 +54,7 @@ class Curves:
     days: npt.NDArray[np.datetime64]
     returns: F8
     benchmark_returns: F8
+    paths: tuple[F8, ...] = ()
 
     def __post_init__(self) -> None:
         shapes = {

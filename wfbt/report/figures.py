@@ -29,6 +29,7 @@ def figures(result: Mapping[str, Any], curves: Curves, trades: pd.DataFrame) -> 
     drawn = {
         "account": account(curves),
         "growth": growth(curves),
+        "paths": paths(result, curves),
         "sharpe": sharpe_by_fold(folds),
         "parameters": parameters(folds),
         "cost": waterfall(result),
@@ -116,6 +117,22 @@ def growth(curves: Curves) -> go.Figure | None:
     )
     figure.update_xaxes(type="date", hoverformat="%Y-%m-%d")
     figure.update_yaxes(title_text="growth of 1", tickformat="~g")
+    return laid_out(figure, 340)
+
+
+def paths(result: Mapping[str, Any], curves: Curves) -> go.Figure | None:
+    """Equity of every path through combinatorial folds, the one that the page tells of above the others."""
+    if not curves.paths:
+        return None
+    figure = go.Figure()
+    limit, shown = max(100, MAX_POINTS // len(curves.paths)), result["walk"]["shown"] - 1
+    others = [path for place, path in enumerate(curves.paths) if place != shown]
+    for number, equity in enumerate(others):
+        line = _line(curves.ts, equity, "Other paths", PAST, ",.0f", width=1, legend=number == 0, limit=limit)
+        figure.add_trace(line)
+    figure.add_trace(_line(curves.ts, curves.paths[shown], f"Path {shown + 1}", OWN, ",.0f", width=2, legend=True))
+    figure.update_xaxes(type="date", hoverformat="%Y-%m-%d")
+    figure.update_yaxes(title_text="equity", tickformat="~s")
     return laid_out(figure, 340)
 
 

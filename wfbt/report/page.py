@@ -18,6 +18,7 @@ from wfbt.report.overfitting import luck
 from wfbt.report.summary import break_even, searched, sentences, span
 from wfbt.report.trials import tried
 from wfbt.report.volatility import volatility_figures, volatility_section
+from wfbt.report.walks import walk_parts
 
 LATER = (
     "leakage", "regimes", "volatility", "robustness", "stress", "overfitting", "monte_carlo", "ruin",
@@ -85,6 +86,7 @@ def render_index(result: Mapping[str, Any], curves: Curves, trades: pd.DataFrame
         trades=_trades(trades),
         efficiency=notes.cell(result, "walk_forward_efficiency", "ratio"),
         tried=tried(result),
+        **walk_parts(result, notes),
         data=_data(result.get("data") or {}),
         assumptions=[
             {name: plain(entry.get(name)) for name in ("key", "value", "note")}
@@ -109,9 +111,11 @@ def _fold(fold: Mapping[str, Any], moved: list[str], notes: Notes) -> dict[str, 
     chosen = fold.get("params") or {}
     return {
         "index": fold["index"],
-        "link": f"folds/{fold['index']:02d}/tearsheet.html",
-        "train": f"{moment(fold['train_start'])[:10]} to {moment(fold['train_end'])[:10]}",
-        "test": f"{moment(fold['test_start'])[:10]} to {moment(fold['test_end'])[:10]}",
+        "link": ""
+        if len((fold.get("blocks") or {}).get("test", [])) > 1
+        else f"folds/{fold['index']:02d}/tearsheet.html",
+        "train": _stretch(fold, "train"),
+        "test": _stretch(fold, "test"),
         "params": ", ".join(f"{name} {plain(chosen[name])}" for name in moved if name in chosen),
         "cells": [
             notes.cell(inside, "sharpe", "ratio"),
@@ -124,6 +128,13 @@ def _fold(fold: Mapping[str, Any], moved: list[str], notes: Notes) -> dict[str, 
             notes.cell(outside, "trades", "count"),
         ],
     }
+
+
+def _stretch(fold: Mapping[str, Any], name: str) -> str:
+    """From when to when, and in how many blocks where there are several."""
+    blocks = len((fold.get("blocks") or {}).get(name, [])) or 1
+    days = f"{moment(fold[f'{name}_start'])[:10]} to {moment(fold[f'{name}_end'])[:10]}"
+    return days if blocks == 1 else f"{days}, {blocks} blocks"
 
 
 def _sleeves(told: Mapping[str, Any], notes: Notes) -> dict[str, Any]:

@@ -22,6 +22,7 @@ def findings(result: Mapping[str, Any]) -> list[str]:
     oos = result.get("oos") or {}
     return [
         *_unreal(result.get("data") or {}),
+        *_hindsight(result.get("walk") or {}),
         _earned(result),
         *_too_little(oos),
         *_against_benchmark(oos, result.get("benchmark") or {}),
@@ -37,7 +38,10 @@ def findings(result: Mapping[str, Any]) -> list[str]:
 def gross_profit(result: Mapping[str, Any]) -> float | None:
     """Profit of the same fills before any cost, in quote; None where the profit is unknown."""
     cash = (result.get("account") or {}).get("cash")
-    total = (result.get("oos") or {}).get("total_return")
+    oos = result.get("oos") or {}
+    if result.get("paths"):  # costs are those of one path
+        oos = result["paths"][result["walk"]["shown"] - 1]
+    total = oos.get("total_return")
     costs = [(result.get("costs") or {}).get(key) for key, _ in COSTS]
     known = [cost for cost in costs if cost is not None]
     if cash is None or total is None or len(known) < len(costs):
@@ -79,6 +83,23 @@ def _untested(result: Mapping[str, Any]) -> list[str]:
     if "leakage" not in result or result["leakage"]:
         return []
     return ["No leak test was run: a rule that peeks would look better than this."]
+
+
+def _hindsight(walk: Mapping[str, Any]) -> list[str]:
+    """What stands in the way of reading the numbers as an account that was traded."""
+    if not walk:
+        return []
+    said = [
+        f"Its folds ({walk['scheme']}) learnt from later data too, so nobody could have traded this account; rolling "
+        "and anchored folds walk forward."
+    ]
+    if "shown" in walk:
+        said.append(
+            f"What is said of its return, drawdown and ratios are medians over {walk['paths']} paths, each one account "
+            "over all groups; the paths share their data, so their spread is not a standard error. Costs, round trips "
+            f"and charts are those of path {walk['shown']}, which has the median Sharpe ratio."
+        )
+    return said
 
 
 def _unreal(data: Mapping[str, Any]) -> list[str]:

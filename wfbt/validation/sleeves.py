@@ -21,13 +21,15 @@ from wfbt.engine.latency import Latency
 from wfbt.engine.sweep import replay_lanes
 from wfbt.engine.tape import Deck
 from wfbt.errors import ConfigError
+from wfbt.features.learners import FitRows
 from wfbt.kernels.abi import Rules
+from wfbt.ledger.chain import Chain
 from wfbt.ledger.ledger import Ledger
 from wfbt.ledger.metrics import objective
 from wfbt.policy.base import NAMES, Columns
 from wfbt.policy.composite import standing, taken
 from wfbt.validation.allocation import SHRUNK, shrinkage, weights
-from wfbt.validation.folds import Fold
+from wfbt.validation.folds import Fold, paths
 from wfbt.validation.realism import Decided
 from wfbt.validation.walk_forward import (
     FoldResult,
@@ -36,8 +38,12 @@ from wfbt.validation.walk_forward import (
     Trial,
     View,
     WalkForward,
+    followed,
+    in_one,
     lane_returns,
+    part_of,
     rows_of,
+    training_times,
     walk_forward,
 )
 
@@ -212,8 +218,13 @@ def walk_sleeves(
 ) -> PortfolioWalk:
     """Walk every sleeve through `folds`, weigh them in each, and replay the account that trades them all.
 
-    `memory(sleeve)` keeps a sleeve's finished folds.
+    `memory(sleeve)` keeps a sleeve's finished folds.  ConfigError where blocks are tested by several folds.
     """
+    if len(paths(folds)) > 1:
+        raise ConfigError(
+            "folds.scheme: cpcv is not walked with sleeves: each path would be an account whose sleeves chose and were "
+            "weighed in other folds, and their own walks have no such path; use purged, or walk a sleeve by itself"
+        )
     alone: dict[str, WalkForward] = {}
     for member in portfolio.members:
 
@@ -224,34 +235,37 @@ def walk_sleeves(
     book, rules = portfolio.book, portfolio.rules
     parts: list[Said] = []
     carried: dict[str, float] = {}
-    results: list[tuple[Ledger, Trial, tuple[SleeveFold, ...]]] = []
+    results: list[tuple[Ledger | Chain, Trial, tuple[SleeveFold, ...]]] = []
     for place, fold in enumerate(folds):
-        train, test = rows_of(fold.train), rows_of(fold.test)
+        test = rows_of(fold.test)
         shares = _shares(portfolio, place, fold, alone)
         views = {name: walk.views[place] for name, walk in alone.items()}
         pages, forecast = _pages(portfolio, shares, views), _forecast(views)
-        learnt = _say(portfolio, pages, forecast, train, {}).intents()
-        trial = _tried(portfolio, [learnt, _say(portfolio, pages, forecast, test, {}).intents()], train, test)
+        train = [(int(block.start), int(block.stop)) for block in fold.train]
+        learnt = [_say(portfolio, pages, forecast, block, {}).intents() for block in train]
+        trial = _tried(portfolio, [*learnt, _say(portfolio, pages, forecast, test, {}).intents()], [*train, test])
         parts.append(_say(portfolio, pages, forecast, test, carried))
-        results.append((replay_ledger(book, learnt, rules, *train), trial, shares))
+        in_sample = in_one([replay_ledger(book, own, rules, *block) for own, block in zip(learnt, train, strict=True)])
+        results.append((in_sample, trial, shares))
     first, last = rows_of(folds[0].test)[0], rows_of(folds[-1].test)[1]
     intents = Said.stitched(parts).intents()
     decided = Decided(deck=book, rules=rules, intents=intents, first=first, last=last)
-    ledger = replay_ledger(book, intents, rules, first, last)
-    close = book.close_ts
+    ledger = followed(decided)
     kept = []
     for place, (fold, (in_sample, trial, shares)) in enumerate(zip(folds, results, strict=True)):
-        begin, end = rows_of(fold.test)
-        opens = int(close[begin] - book.period) if begin == first else int(close[begin - 1])
+        (block,) = fold.test
         kept.append(
             PortfolioFold(
                 fold=fold,
                 params={f"{one.name}.{key}": value for one in shares for key, value in one.params.items()},
                 trial=trial,
                 in_sample=in_sample,
-                out_of_sample=ledger.slice(opens, int(close[end - 1])),
+                out_of_sample=part_of(ledger, block, first, book),
                 sleeves=shares,
-                fits=tuple(one for walk in alone.values() for one in walk.folds[place].fits),
+                fits=(
+                    *(one for walk in alone.values() for one in walk.folds[place].fits),
+                    *_weighed_on(portfolio, fold),
+                ),
                 shrinkage=shrinkage(_learnt(shares)) if portfolio.shrunk else 0.0,
             )
         )
@@ -275,6 +289,19 @@ def _shares(portfolio: Portfolio, place: int, fold: Fold, alone: Mapping[str, Wa
     return tuple(
         SleeveFold(name=member.name, weight=float(weight), params=one.params, trial=one.trial)
         for member, weight, one in zip(portfolio.members, fitted, own, strict=True)
+    )
+
+
+def _weighed_on(portfolio: Portfolio, fold: Fold) -> tuple[FitRows, ...]:
+    """The rows whose returns the weights were fitted on: every training row of every symbol; nothing for fixed ones."""
+    if portfolio.method == "fixed":
+        return ()
+    deck, train = portfolio.deck, training_times(portfolio.deck, fold)
+    return tuple(
+        FitRows(what="sleeves.allocation", symbol=symbol, rows=own[np.isin(own, train)])
+        for symbol, own in (
+            (symbol, deck.close_ts[place]) for symbol, place in zip(deck.symbols, deck.places, strict=True)
+        )
     )
 
 
@@ -371,18 +398,19 @@ def _check_bare(pair: str, wants: Columns) -> None:
         )
 
 
-def _tried(
-    portfolio: Portfolio, intents: Sequence[npt.NDArray[np.void]], train: tuple[int, int], test: tuple[int, int]
-) -> Trial:
-    """The account alone on the training rows and alone on the test rows, as a trial of one candidate."""
+def _tried(portfolio: Portfolio, intents: Sequence[npt.NDArray[np.void]], blocks: Sequence[tuple[int, int]]) -> Trial:
+    """The account alone on each block of training rows and alone on the last, the test, as a trial of one candidate."""
     book, rules = portfolio.book, portfolio.rules
-    spans = [span(book, *train), span(book, *test)]
+    spans = [span(book, *block) for block in blocks]
     lanes = replay_lanes(book, intents, spans, rules, portfolio.jobs)
-    returns = [lane_returns(book, lanes.daily[i : i + 1], *spans[i], rules.cash) for i in range(2)]
+    returns = [lane_returns(book, lanes.daily[i : i + 1], *one, rules.cash) for i, one in enumerate(spans)]
+    *learnt, tested = returns
+    train_returns = np.concatenate(learnt, axis=1)
+    trips = lanes.tallies["trips"]
     return Trial(
-        scores=objective(portfolio.objective, returns[0], book.calendar.periods_per_year),
+        scores=objective(portfolio.objective, train_returns, book.calendar.periods_per_year),
         chosen=0,
-        train_returns=returns[0],
-        test_returns=returns[1],
-        round_trips=lanes.tallies["trips"].reshape(1, 2),
+        train_returns=train_returns,
+        test_returns=tested,
+        round_trips=np.array([[trips[:-1].sum(), trips[-1]]]),
     )

@@ -1,8 +1,12 @@
-"""Choose on the past, trade the future, fold after fold, as one account.
+"""Choose on training rows, trade the others, fold after fold, as one account.
 
 Each fold replays every candidate over its training rows and picks the best by the objective; the chosen parameters
 decide on the test rows.  What the folds decide is stitched and replayed as one continuous account, so positions and
 costs cross the borders as they would in life.  Every candidate's returns, winners' and losers', are kept.
+
+Where training or test rows are in several blocks, candidates are replayed on each from opening cash, flat, and their
+daily returns are put one after another.  Where blocks are tested by several folds, each path through them is an
+account.
 """
 
 from __future__ import annotations
@@ -25,10 +29,11 @@ from wfbt.errors import ConfigError, PolicyError
 from wfbt.features.forecast import COLUMN
 from wfbt.features.learners import FitRows, Learner, learn
 from wfbt.kernels.abi import Rules
+from wfbt.ledger.chain import Chain
 from wfbt.ledger.ledger import Ledger
 from wfbt.ledger.metrics import FEWEST_DAYS, daily_returns, objective
 from wfbt.policy.base import Columns, Policy, evaluate
-from wfbt.validation.folds import Fold
+from wfbt.validation.folds import Fold, Route, paths
 from wfbt.validation.realism import Decided
 
 F8 = npt.NDArray[np.float64]
@@ -116,7 +121,8 @@ class Trial:
         The objective on training rows, NaN where it is undefined.
     chosen : int
     train_returns : (C, D) float64; test_returns : (C, E) float64
-        Daily net returns of each candidate, alone from opening cash, on the fold's training and test rows.
+        Daily net returns of each candidate, alone from opening cash, on the fold's training and test rows, one block
+        after the other.
     round_trips : (C, 2) int64
         On training and on test rows.
     """
@@ -133,23 +139,38 @@ class FoldResult:
     """One fold: what was tried, what was chosen, how that did in and out of sample.
 
     `fits` says what was fitted on which rows, `in_sample` is the chosen candidate's own account over training rows;
-    `out_of_sample` the fold's part of the one stitched account.
+    `out_of_sample` the fold's part of the stitched account, or of each path's where there are several.  Either is a
+    Chain where it is in several blocks.
     """
 
     fold: Fold
     params: Mapping[str, Any]
     trial: Trial
-    in_sample: Ledger
-    out_of_sample: Ledger
+    in_sample: Ledger | Chain
+    out_of_sample: Ledger | Chain
     fits: tuple[FitRows, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Path:
+    """One stitched account of several: `route` says which fold decided each block, `told` holds `Ledger.metrics`.
+
+    `equity` (T,) is at bar closes of the whole span.
+    """
+
+    route: Route
+    equity: F8
+    told: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class WalkForward:
     """All folds, what they decided, and the one account that followed it.
 
-    `views` are what the candidates were shown, by fold; empty where several studies were walked together.
-    `lent` as in `Said`, of what was chosen.
+    `views` are what the candidates were shown, by fold; empty where several studies were walked together.  Where blocks
+    are tested more than once, `paths` holds every way through them, and `ledger` and `decided` are those of
+    `paths[shown]`, the one with the median Sharpe ratio.  `lent` as in
+    `Said`, of what was chosen.
     """
 
     folds: tuple[FoldResult, ...]
@@ -157,6 +178,13 @@ class WalkForward:
     decided: Decided
     views: tuple[View, ...] = ()
     lent: tuple[tuple[str, str], ...] = ()
+    paths: tuple[Path, ...] = ()
+    shown: int = 0
+
+    @property
+    def route(self) -> Route:
+        """Which of the folds decided each block of `ledger`, in time order."""
+        return paths([one.fold for one in self.folds])[self.shown]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,10 +201,24 @@ def nothing(rows: int) -> Columns:
     return Columns(target=unsaid, stop=unsaid)
 
 
-def rows_of(slices: tuple[slice, ...]) -> tuple[int, int]:
-    """First and last-plus-one decision bar of a block that is in one piece."""
-    (one,) = slices
-    return int(one.start), int(one.stop)
+def rows_of(slices: Sequence[slice]) -> tuple[int, int]:
+    """First and last-plus-one decision bar of the stretch that holds all of `slices`, which are in time order."""
+    return int(slices[0].start), int(slices[-1].stop)
+
+
+def spans_of(deck: Deck, slices: Sequence[slice]) -> list[tuple[int, int]]:
+    """Execution rows [start, stop) of each block."""
+    return [span(deck, block.start, block.stop) for block in slices]
+
+
+def tested_rows(folds: Sequence[Fold]) -> tuple[int, int]:
+    """First and last-plus-one decision bar that any of `folds` tests."""
+    return min(rows_of(fold.test)[0] for fold in folds), max(rows_of(fold.test)[1] for fold in folds)
+
+
+def in_one(ledgers: Sequence[Ledger]) -> Ledger | Chain:
+    """The ledger, or several told as one."""
+    return ledgers[0] if len(ledgers) == 1 else Chain.of(ledgers)
 
 
 def lane_returns(deck: Deck, daily: F8, start: int, stop: int, opening: float) -> F8:
@@ -205,17 +247,19 @@ def walk_forward(
         trial = memory.recall(fold.index)
         views.append(study.view(fold) if study.fitted or not views else views[0])
         if trial is None:
-            train, test = span(deck, *rows_of(fold.train)), span(deck, *rows_of(fold.test))
+            train, test = spans_of(deck, fold.train), spans_of(deck, fold.test)
             if study.fitted:
-                heard = _hear(study, [train[0], test[0]], views[-1], progress)
+                heard = _hear(study, [start for start, _ in train + test], views[-1], progress)
             elif heard is None:
-                starts = [span(deck, *rows_of(block))[0] for one in folds for block in (one.train, one.test)]
+                starts = [start for one in folds for start, _ in spans_of(deck, one.train + one.test)]
                 heard = _hear(study, starts, views[-1], progress)
             trial = _try(study, heard, train, test)
             if trial.train_returns.shape[1] < FEWEST_DAYS and study.objective != "total_return" and len(heard) > 1:
+                around = any(one.train[-1].stop > one.test[0].start for one in folds)
                 raise ConfigError(
                     f"folds: fold {fold.index + 1} learns from {trial.train_returns.shape[1]} days, and of fewer than "
-                    f"{FEWEST_DAYS} there is no {study.objective} to choose by; lengthen folds.train"
+                    f"{FEWEST_DAYS} there is no {study.objective} to choose by; "
+                    + ("ask for fewer folds.groups_out, or add data" if around else "lengthen folds.train")
                 )
             memory.keep(fold.index, trial)
             done = "walked"
@@ -230,7 +274,7 @@ def walk_forward(
 
 def training_times(deck: Deck, fold: Fold) -> I8:
     """Closes of the bars that a fold learns from."""
-    return deck.close_ts[slice(*rows_of(fold.train))]
+    return np.concatenate([deck.close_ts[block] for block in fold.train])
 
 
 def _hear(study: Study, starts: Sequence[int], view: View, progress: Callable[[str, int, int], None]) -> list[Heard]:
@@ -245,63 +289,115 @@ def _hear(study: Study, starts: Sequence[int], view: View, progress: Callable[[s
     return in_order(hear, range(total), study.jobs)
 
 
-def _try(study: Study, heard: Sequence[Heard], train: tuple[int, int], test: tuple[int, int]) -> Trial:
-    """Replay every candidate on the training and on the test rows, and choose by the training rows alone."""
-    deck, count = study.deck, len(heard)
-    intents = [one.between(*train) for one in heard] + [one.between(*test) for one in heard]
-    lanes = replay_lanes(deck, intents, [train] * count + [test] * count, study.rules, study.jobs)
-    train_returns = lane_returns(deck, lanes.daily[:count], *train, study.rules.cash)
+def _try(
+    study: Study, heard: Sequence[Heard], train: Sequence[tuple[int, int]], test: Sequence[tuple[int, int]]
+) -> Trial:
+    """Replay every candidate on each block of training and of test rows, and choose by the training rows alone."""
+    deck, count, spans = study.deck, len(heard), [*train, *test]
+    intents = [one.between(*block) for block in spans for one in heard]
+    lanes = replay_lanes(deck, intents, [block for block in spans for _ in heard], study.rules, study.jobs)
+    returns = [
+        lane_returns(deck, lanes.daily[place * count : (place + 1) * count], *block, study.rules.cash)
+        for place, block in enumerate(spans)
+    ]
+    train_returns = np.concatenate(returns[: len(train)], axis=1)
     scores = objective(study.objective, train_returns, deck.calendar.periods_per_year)
-    trips = lanes.tallies["trips"]
+    trips = lanes.tallies["trips"].reshape(len(spans), count)
     return Trial(
         scores=scores,
         chosen=int(np.argmax(np.where(np.isnan(scores), -np.inf, scores))),
         train_returns=train_returns,
-        test_returns=lane_returns(deck, lanes.daily[count:], *test, study.rules.cash),
-        round_trips=np.stack([trips[:count], trips[count:]], axis=1),
+        test_returns=np.concatenate(returns[len(train) :], axis=1),
+        round_trips=np.stack([trips[: len(train)].sum(axis=0), trips[len(train) :].sum(axis=0)], axis=1),
     )
 
 
 def _stitch(study: Study, folds: Sequence[Fold], trials: Sequence[Trial], views: Sequence[View]) -> WalkForward:
-    deck = study.deck
-    parts: list[Said] = []
-    learnt: list[Ledger] = []
+    parts: dict[tuple[int, int], Said] = {}
+    learnt: list[Ledger | Chain] = []
     said: dict[int, Said] = {}
-    for fold, trial, view in zip(folds, trials, views, strict=True):
-        train = span(deck, *rows_of(fold.train))
+    for place, (fold, trial, view) in enumerate(zip(folds, trials, views, strict=True)):
         if study.fitted:
             whole = study.say(trial.chosen, view)
         else:
             if trial.chosen not in said:
                 said[trial.chosen] = study.say(trial.chosen, view)
             whole = said[trial.chosen]
-        own = whole.heard_from([train[0]]).between(*train)
-        learnt.append(replay_ledger(deck, own, study.rules, *rows_of(fold.train)))
-        again = learnt[-1].returns_daily().to_numpy(np.float64)
-        if not np.allclose(again, trial.train_returns[trial.chosen], rtol=1e-9, atol=1e-12):
-            raise PolicyError(
-                f"{study.rule.name}: asked twice with the same bars and parameters it gave two answers (fold "
-                f"{fold.index + 1}); a rule may keep no state between calls and must seed whatever it draws"
-            )
-        parts.append(whole.within(*span(deck, *rows_of(fold.test))))
-    first, last = rows_of(folds[0].test)[0], rows_of(folds[-1].test)[1]
-    intents = Said.stitched(parts).intents()
-    decided = Decided(deck=deck, rules=study.rules, intents=intents, first=first, last=last)
-    ledger = replay_ledger(deck, intents, study.rules, first, last)
-    close = deck.close_ts
-    results = []
-    for fold, trial, in_sample, view in zip(folds, trials, learnt, views, strict=True):
-        begin, end = rows_of(fold.test)
-        opens = int(close[begin] - deck.period)
-        results.append(
-            FoldResult(
-                fold=fold,
-                params=dict(study.candidates[trial.chosen]),
-                trial=trial,
-                in_sample=in_sample,
-                out_of_sample=ledger.slice(opens if begin == first else int(close[begin - 1]), int(close[end - 1])),
-                fits=view.fits,
-            )
+        learnt.append(_again(study, fold, trial, whole))
+        for block, rows in zip(fold.test, spans_of(study.deck, fold.test), strict=True):
+            parts[place, block.start] = whole.within(*rows)
+    routes = paths(folds)
+
+    def told(route: Route) -> Decided:
+        intents = Said.stitched([parts[place, block.start] for place, block in route]).intents()
+        first, last = rows_of([block for _, block in route])
+        return Decided(deck=study.deck, rules=study.rules, intents=intents, first=first, last=last)
+
+    decided = [told(route) for route in routes]
+    ledgers = in_order(followed, decided, study.jobs)
+    ways = tuple(
+        Path(route=route, equity=ledger.equity, told=ledger.metrics())
+        for route, ledger in zip(routes, ledgers, strict=True)
+        if len(routes) > 1
+    )
+    traded: dict[tuple[int, int], Ledger] = {
+        (place, block.start): part_of(ledger, block, own.first, study.deck)
+        for route, ledger, own in zip(routes, ledgers, decided, strict=True)
+        for place, block in route
+    }
+    results = tuple(
+        FoldResult(
+            fold=fold,
+            params=dict(study.candidates[trial.chosen]),
+            trial=trial,
+            in_sample=in_sample,
+            out_of_sample=in_one([traded[place, block.start] for block in fold.test]),
+            fits=view.fits,
         )
-    lent = tuple(sorted({one for part in parts for one in part.lent}))
-    return WalkForward(folds=tuple(results), ledger=ledger, decided=decided, views=tuple(views), lent=lent)
+        for place, (fold, trial, in_sample, view) in enumerate(zip(folds, trials, learnt, views, strict=True))
+    )
+    shown = median_path(ways) if ways else 0
+    return WalkForward(
+        folds=results,
+        ledger=ledgers[shown],
+        decided=decided[shown],
+        views=tuple(views),
+        lent=tuple(sorted({one for part in parts.values() for one in part.lent})),
+        paths=ways,
+        shown=shown,
+    )
+
+
+def _again(study: Study, fold: Fold, trial: Trial, whole: Said) -> Ledger | Chain:
+    """The chosen candidate's accounts over the training rows; PolicyError where they are not what was tried."""
+    spans = spans_of(study.deck, fold.train)
+    heard = whole.heard_from([start for start, _ in spans])
+    ledgers = [
+        replay_ledger(study.deck, heard.between(*rows), study.rules, block.start, block.stop)
+        for rows, block in zip(spans, fold.train, strict=True)
+    ]
+    again = np.concatenate([ledger.returns_daily().to_numpy(np.float64) for ledger in ledgers])
+    if not np.allclose(again, trial.train_returns[trial.chosen], rtol=1e-9, atol=1e-12):
+        raise PolicyError(
+            f"{study.rule.name}: asked twice with the same bars and parameters it gave two answers (fold "
+            f"{fold.index + 1}); a rule may keep no state between calls and must seed whatever it draws"
+        )
+    return in_one(ledgers)
+
+
+def followed(decided: Decided) -> Ledger:
+    """The one account that follows what was decided."""
+    return replay_ledger(decided.deck, decided.intents, decided.rules, decided.first, decided.last)
+
+
+def part_of(ledger: Ledger, block: slice, first: int, deck: Deck) -> Ledger:
+    """The decision bars of `block` in an account that begins on decision bar `first`."""
+    close = deck.close_ts
+    begins = int(close[block.start] - deck.period) if block.start == first else int(close[block.start - 1])
+    return ledger.slice(begins, int(close[block.stop - 1]))
+
+
+def median_path(ways: Sequence[Path]) -> int:
+    """Which has the median Sharpe ratio, the lower of two in the middle; the first where none has one."""
+    known = sorted((way.told["sharpe"], place) for place, way in enumerate(ways) if way.told["sharpe"] is not None)
+    return known[(len(known) - 1) // 2][1] if known else 0
