@@ -16,6 +16,7 @@ from wfbt.config import schema
 from wfbt.config.load import resolved
 from wfbt.config.policies import Part, Range
 from wfbt.config.policies import Policy as PolicySection
+from wfbt.config.states import in_order
 from wfbt.data.load import load_market
 from wfbt.data.market import DAY, Market
 from wfbt.engine.account import Account
@@ -27,12 +28,14 @@ from wfbt.engine.tape import Deck, lay_out
 from wfbt.errors import ConfigError
 from wfbt.features.forecast import Volatility
 from wfbt.features.learners import Learner
+from wfbt.features.market_regimes import RegimeLearner, clock_of, regime_plan
 from wfbt.kernels.abi import Rules
 from wfbt.ledger.ledger import Ledger
 from wfbt.policy.base import Columns, Policy, Rule, load_rule
 from wfbt.policy.ensemble import Ensemble
 from wfbt.policy.frames import market_frames
 from wfbt.policy.hybrid import Hybrid
+from wfbt.policy.rotate import Rotation
 from wfbt.policy.search import Candidates, candidates
 from wfbt.setups import account_of, measured_delays, setup_of
 from wfbt.validation.folds import Fold, over_time, overlapping
@@ -97,6 +100,7 @@ def _rules_in(tree: dict[str, Any]) -> list[dict[str, Any]]:
     for policy in policies:
         hybrid, ensemble = policy["hybrid"] or {}, policy["ensemble"] or []
         places += [policy, *(hybrid[side] for side in ("propose", "confirm") if side in hybrid), *ensemble]
+        places += [part for part in (policy["rotate"] or {}).values() if part is not None]
     return [place for place in places if place["rule"] is not None]
 
 
@@ -115,7 +119,7 @@ def _sections(config: schema.Strategy) -> dict[str, tuple[PolicySection, str]]:
 
 
 def policy_of(given: PolicySection, base: Path, section: str = "policy") -> Policy:
-    """The rule, hybrid or ensemble that a policy section names, its rules loaded."""
+    """The rule, hybrid, ensemble or rotation that a policy section names, its rules loaded."""
 
     def load(part: Part | PolicySection, section: str) -> Rule:
         if part.rule is None:
@@ -133,6 +137,16 @@ def policy_of(given: PolicySection, base: Path, section: str = "policy") -> Poli
             members=tuple(load(one, f"{section}.ensemble[{place}]") for place, one in enumerate(given.ensemble)),
             weights=tuple(one.weight for one in given.ensemble),
         )
+    if given.rotate is not None:
+        states = in_order(given.rotate)
+        return Rotation(
+            states=states,
+            rules={
+                name: load(part, f"{section}.rotate.{name}")
+                for name in states
+                if (part := given.rotate[name]) is not None
+            },
+        )
     return load(given, section)
 
 
@@ -146,6 +160,8 @@ def candidates_of(given: PolicySection, policy: Policy, section: str = "policy")
         parts = {"propose.": given.hybrid.propose, "confirm.": given.hybrid.confirm}
     if given.ensemble is not None:
         parts = {f"{number}.": member for number, member in enumerate(given.ensemble, start=1)}
+    if given.rotate is not None:
+        parts = {f"{name}.": part for name, part in given.rotate.items() if part is not None}
     params = {key + name: value for key, part in parts.items() for name, value in part.params.items()}
     search = {
         key + name: one.model_dump() if isinstance(one, Range) else list(one)
@@ -233,22 +249,23 @@ def study_of(
     deck = lay_out(market, setup, config.seed)
     rules = rules_of(setup, deck.horizon)
     lowering, frames = Lowering(market, deck, setup), market_frames(market)
-    learners = learners_of(config, market, deck)
     studies, dropped = {}, 0
     for name, (given, section) in _sections(config).items():
         found = candidates_of(given, policies[name], section)
         dropped += found.dropped
         symbols = _symbols_of(config, name)
+        own = {symbol: frame for symbol, frame in frames.items() if symbol in symbols}
         studies[name] = Study(
             deck=deck,
-            frames={symbol: frame for symbol, frame in frames.items() if symbol in symbols},
+            frames=own,
             rule=policies[name],
             candidates=found.params,
             lowering=lowering,
             rules=rules,
             objective=config.folds.objective,
             jobs=jobs,
-            learners=learners,
+            learners=learners_of(config, given, market, deck, own),
+            scale=_regime_scale(config),
         )
     plan = _plan(config, deck, label_ends(deck, list(studies.values())))
     if config.sleeves is None:
@@ -274,22 +291,37 @@ def study_of(
     return portfolio, plan, dropped
 
 
-def learners_of(config: schema.Strategy, market: Market, deck: Deck) -> tuple[Learner, ...]:
-    """What is fitted anew on every fold's training rows; each sees the columns of those before it."""
-    if config.volatility is None:
-        return ()
-    given = config.volatility
-    closes = {one.symbol: one.bars.close_ts for one in market.instruments}
-    return (
-        Volatility(
-            model=given.model,
-            dist=given.dist,
-            horizon=int(given.horizon),
-            period=market.period,
-            days_a_year=deck.calendar.days_a_year,
-            closes=closes,
-        ),
-    )
+def learners_of(
+    config: schema.Strategy, policy: PolicySection, market: Market, deck: Deck, frames: Mapping[str, pd.DataFrame]
+) -> tuple[Learner, ...]:
+    """What is fitted anew on every fold's training rows; each sees the columns of those before it.
+
+    `frames` are those of the symbols that the policy trades.
+    """
+    learners: list[Learner] = []
+    if config.volatility is not None:
+        given = config.volatility
+        learners.append(
+            Volatility(
+                model=given.model,
+                dist=given.dist,
+                horizon=int(given.horizon),
+                period=market.period,
+                days_a_year=deck.calendar.days_a_year,
+                closes={one.symbol: one.bars.close_ts for one in market.instruments},
+            )
+        )
+    plan = regime_plan(config.regimes, config.seed)
+    seen = (config.regimes and config.regimes.show) or policy.rotate or config.sizing.scale.regimes
+    if plan is not None and seen:
+        learners.append(RegimeLearner(plan=plan, clock=clock_of(frames)))
+    return tuple(learners)
+
+
+def _regime_scale(config: schema.Strategy) -> tuple[float, ...]:
+    """What sizes are multiplied by in each regime; empty: nothing."""
+    scaled = config.sizing.scale.regimes
+    return tuple(scaled.get(name, 1.0) for name in config.regimes.names) if scaled and config.regimes else ()
 
 
 def _symbols_of(config: schema.Strategy, sleeve: str) -> Sequence[str]:

@@ -18,11 +18,13 @@ from wfbt.config.schema import Costs, Limits, Strategy
 from wfbt.config.trading import Cap, Orders, Participation
 from wfbt.data.market import HOUR, Instrument, Market
 from wfbt.errors import LedgerError
+from wfbt.features.market_regimes import regime_plan
 from wfbt.kernels.abi import Reason
 from wfbt.ledger.attribution import attribute, cost_bps, unfilled
 from wfbt.ledger.ledger import Ledger, costs_split
 from wfbt.report.curves import Curves
 from wfbt.validation.across_folds import walk_forward_efficiency
+from wfbt.validation.by_regime import by_regime, regimes_told
 from wfbt.validation.folds import Fold
 from wfbt.validation.forecasts import fit_notes, forecast_quality
 from wfbt.validation.realism import BreakEven, Decided, Rung, break_even, ladder
@@ -36,7 +38,6 @@ SCHEMA_VERSION = "1"
 # What result.json will hold once it is evaluated.
 NOT_EVALUATED = {
     "leakage": "no leak test is run by this version",
-    "regimes": "results are not split by regime by this version",
     "volatility": "no model of volatility is asked for: the strategy has no volatility section",
     "robustness": "no robustness test is run by this version",
     "stress": "no stress test is run by this version",
@@ -78,6 +79,9 @@ def result_dict(
     volatility = forecast_quality(study, walk, config.exits.atr)
     if volatility is not None:
         del reasons["volatility"]
+    plan = regime_plan(config.regimes, config.seed)
+    if plan is None:
+        reasons["regimes"] = "the strategy's regimes section is null"
     return {
         "schema_version": SCHEMA_VERSION,
         "run_id": run_id,
@@ -100,6 +104,7 @@ def result_dict(
         "notes": [*market.notes, *study.deck.notes, *_notes(study, walk), *fit_notes(walk)],
         **dict.fromkeys(NOT_EVALUATED),
         "volatility": volatility,
+        "regimes": None if plan is None else regimes_told(by_regime(plan, study, walk, benchmark)),
         "reasons": reasons,
     }
 
@@ -257,6 +262,7 @@ def _fold(one: FoldResult, study: Study | Portfolio) -> dict[str, Any]:
                 "rows": len(fit.rows),
                 "first": iso(fit.rows[0]) if len(fit.rows) else None,
                 "last": iso(fit.rows[-1]) if len(fit.rows) else None,
+                "notes": list(fit.notes),
             }
             for fit in one.fits
         ],

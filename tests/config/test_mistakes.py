@@ -336,7 +336,6 @@ def test_a_changed_file_gets_a_line_that_names_what_changed(
 
 
 UNSERVED = {
-    "regimes: {states: 3}": "regimes is not supported in this version: results are not split by regime (line 4)",
     "robustness: true": "robustness is not supported in this version: no robustness tests are run (line 4)",
     "monte_carlo: {paths: 5}": "monte_carlo is not supported in this version: no Monte Carlo paths are run (line 4)",
     "engine: book": ("engine: book is not supported in this version: order books are not replayed; use bars (line 4)"),
@@ -357,6 +356,12 @@ UNSERVED_SETTINGS = {
     ),
     "policy={ensemble: [{rule: sma_cross, weight: 0.5}, {model: net.onnx, weight: 0.5}]}": (
         "policy.ensemble[1].model is not supported in this version: only rules are replayed"
+    ),
+    "policy={rotate: {calm: {model: net.onnx}, normal: null, turbulent: null}}": (
+        "policy.rotate.calm.model is not supported in this version: only rules are replayed"
+    ),
+    "sleeves={members: {a: {policy: {rotate: {calm: {model: net.onnx}, normal: null, turbulent: null}}}}}": (
+        "sleeves.members.a.policy.rotate.calm.model is not supported in this version: only rules are replayed"
     ),
     "sleeves={members: {a: {policy: {model: net.onnx}}}}": (
         "sleeves.members.a.policy.model is not supported in this version: only rules are replayed"
@@ -394,13 +399,13 @@ def test_a_refusal_holds_for_strategies_made_in_python(load: Load) -> None:
 
 
 def test_null_false_and_empty_stand_for_what_is_off(load: Load) -> None:
-    text = "regimes: null\nvolatility: false\nrobustness: {}\nmonte_carlo: []\nlimits: {max_volatility: null}"
+    text = "volatility: false\nrobustness: {}\nmonte_carlo: []\nlimits: {max_volatility: null}"
     assert load(text) == load()
 
 
 def test_several_mistakes_are_told_at_once(refusal: Refusal) -> None:
-    assert refusal("costs: {taker_bp: 5, half_spread_bps: -1}\nregimes: {states: 3}").splitlines() == [
-        "strategy.yaml: regimes is not supported in this version: results are not split by regime (line 5)",
+    assert refusal("costs: {taker_bp: 5, half_spread_bps: -1}\nrobustness: true").splitlines() == [
+        "strategy.yaml: robustness is not supported in this version: no robustness tests are run (line 5)",
         "strategy.yaml: costs.half_spread_bps must be >= 0, was -1 (line 4)",
         "strategy.yaml: unknown key costs.taker_bp; did you mean taker_bps? (line 4)",
     ]

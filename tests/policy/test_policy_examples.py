@@ -33,7 +33,8 @@ def test_every_built_in_rule_has_an_example():
 @pytest.mark.parametrize("path", STRATEGIES, ids=lambda path: path.stem)
 def test_every_candidate_of_an_example_speaks(path, newsy):
     for symbols, policy, found in searched(path):
-        frames = {symbol: newsy(900, seed=number) for number, symbol in enumerate(symbols)}
+        regime = np.arange(900) // 100 % 3.0
+        frames = {symbol: newsy(900, seed=number).assign(regime=regime) for number, symbol in enumerate(symbols)}
         targets = [
             columns.target
             for params in found.params[:: max(1, len(found.params) // 4)]

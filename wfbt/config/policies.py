@@ -124,12 +124,13 @@ class Policy(Section):
     model: File | None = None
     hybrid: Hybrid | None = None
     ensemble: Annotated[tuple[Member, ...], Listed, Field(min_length=1), AfterValidator(_share_out)] | None = None
+    rotate: Annotated[dict[Identifier, Part | None], ByKey] | None = None
     params: Annotated[dict[Identifier, Parameter], ByKey] = Field(default={})
     search: Annotated[dict[Identifier, Choices], ByKey] = Field(default={})
 
     @model_validator(mode="after")
     def _decides(self) -> Self:
-        given = [name for name in ("rule", "model", "hybrid", "ensemble") if getattr(self, name) is not None]
+        given = [name for name in ("rule", "model", "hybrid", "ensemble", "rotate") if getattr(self, name) is not None]
         if not given:
             raise ValueError("needs a rule: a built-in name, file.py:name or package.module:name")
         if len(given) > 1:

@@ -24,6 +24,7 @@ from pydantic_core import PydanticCustomError
 from wfbt.config.inputs import ManySeries, Timeframes
 from wfbt.config.learning import MaybeVolatility
 from wfbt.config.policies import Policy, Sleeves
+from wfbt.config.regimes import Regimes, check_states
 from wfbt.config.section import Section, tag_of_model
 from wfbt.config.support import refusals
 from wfbt.config.trading import (
@@ -414,7 +415,7 @@ class Strategy(Section):
     mandate: Mandate = Mandate()
     quality: Quality = Quality()
     folds: Folds = Folds()
-    regimes: Off = None
+    regimes: Regimes | None = Regimes()
     volatility: MaybeVolatility = None
     robustness: Off = None
     monte_carlo: Off = None
@@ -489,6 +490,7 @@ class Strategy(Section):
                         },
                     )
         self._sleeves_traded()
+        check_states(self.regimes, self._policies(), self.sizing.scale.regimes)
         return self
 
     def _forecast_there(self) -> None:
@@ -507,6 +509,12 @@ class Strategy(Section):
                 "needs sizing.method volatility, the one that divides by it; sizing.method is {method}",
                 {"key": "volatility.sizing", "method": self.sizing.method, "value": True},
             )
+
+    def _policies(self) -> dict[str, Policy]:
+        """Policy sections by where they stand."""
+        if self.sleeves is not None:
+            return {f"sleeves.members.{name}.policy": one.policy for name, one in self.sleeves.members.items()}
+        return {"policy": self.policy} if self.policy is not None else {}
 
     def _sleeves_traded(self) -> None:
         """Every symbol of a sleeve is one of the data, and every symbol of the data is some sleeve's."""

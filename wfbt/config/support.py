@@ -17,11 +17,12 @@ NOT_YET: Mapping[str, str] = {
     "policy.hybrid.propose.model": "only rules are replayed",
     "policy.hybrid.confirm.model": "only rules are replayed",
     "policy.ensemble.*.model": "only rules are replayed",
+    "policy.rotate.*.model": "only rules are replayed",
     "sleeves.members.*.policy.model": "only rules are replayed",
     "sleeves.members.*.policy.hybrid.propose.model": "only rules are replayed",
     "sleeves.members.*.policy.hybrid.confirm.model": "only rules are replayed",
     "sleeves.members.*.policy.ensemble.*.model": "only rules are replayed",
-    "regimes": "results are not split by regime",
+    "sleeves.members.*.policy.rotate.*.model": "only rules are replayed",
     "robustness": "no robustness tests are run",
     "monte_carlo": "no Monte Carlo paths are run",
 }

@@ -8,7 +8,20 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 
 from wfbt.config.section import Section, tag_of_model
-from wfbt.config.values import UNITS, Bps, Duration, Fraction, Listed, NonNegative, PartOfOne, Positive, Rebatable, Span
+from wfbt.config.values import (
+    UNITS,
+    Bps,
+    ByKey,
+    Duration,
+    Fraction,
+    Identifier,
+    Listed,
+    NonNegative,
+    PartOfOne,
+    Positive,
+    Rebatable,
+    Span,
+)
 
 Count = Annotated[int, Field(ge=2, le=10_000)]
 
@@ -165,3 +178,4 @@ class Scale(Section):
 
     volatility: Positive | None = None
     correlation: bool = False
+    regimes: Annotated[dict[Identifier, Annotated[float, Field(ge=0, le=1)]], ByKey] = Field(default={})

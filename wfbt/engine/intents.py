@@ -260,7 +260,7 @@ class Lowering:
                 f"{symbol}: exits.ratchet counts in stop distances, and there is no stop: let the rule return one, or "
                 "set exits.stop_atr, stop_pct or stop_vol"
             )
-        scale = self._scales[a]
+        scale = self._scale_of(a, wants)
         weight = self._weight(a, wants.target, distances["stop"], forecast)
         weight = weight if scale is None else weight * scale
         target, unsaid = wants.target, np.isnan(weight)
@@ -323,7 +323,7 @@ class Lowering:
             if (column := getattr(wants, name)) is not None and not np.isnan(column).all()
         }
         if wants.other is not None and not np.isnan(wants.other).all():
-            weight, scale = self._weight(a, wants.other, stop, forecast), self._scales[a]
+            weight, scale = self._weight(a, wants.other, stop, forecast), self._scale_of(a, wants)
             given["other_size"] = some(weight if scale is None else weight * scale)
         if wants.expire is not None and not np.isnan(wants.expire).all():
             bars = self.market.instruments[a].bars
@@ -352,6 +352,11 @@ class Lowering:
             column = getattr(wants, name)
             if column is not None and (wants.other is None or (~np.isnan(column) & np.isnan(wants.other)).any()):
                 raise PolicyError(f"{symbol}: the policy returned {name} without other, the target it belongs to")
+
+    def _scale_of(self, a: int, wants: Columns) -> F8 | None:
+        """(T_a,) what the market and what the policy's own study make smaller; None: nothing does."""
+        market, own = self._scales[a], wants.scale
+        return market if own is None else own if market is None else market * own
 
     def _correlations(self) -> F8:
         """(D + 1, A, A) of all symbols, over the days that the exposure limits judge by."""

@@ -31,11 +31,14 @@ class FitRows:
     symbol : str
     rows : (K,) int64
         Closes, ns UTC, of every bar that the fit has read in any way, increasing.
+    notes : tuple of str
+        What has to be known of the fit: that it did not converge, or found less than was asked for.
     """
 
     what: str
     symbol: str
     rows: I8
+    notes: tuple[str, ...] = ()
 
     def check(self, train: I8) -> None:
         """PolicyError unless every row is one of the closes (ns UTC) in `train`."""

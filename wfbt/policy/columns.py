@@ -48,6 +48,8 @@ class Columns:
     other, other_limit, other_trigger : (T,) float64 or None
         A second order, for another target, limit or trigger, of which the first fill of either cancels the other.
         `other` NaN: none.
+    scale : (T,) float64 or None
+        What sizes are multiplied by, in 0..1; no rule puts it out.
     """
 
     target: F8
@@ -60,6 +62,7 @@ class Columns:
     other: F8 | None = None
     other_limit: F8 | None = None
     other_trigger: F8 | None = None
+    scale: F8 | None = None
 
     def __post_init__(self) -> None:
         for name in NAMES:

@@ -15,6 +15,7 @@ from wfbt.report.curves import Curves
 from wfbt.report.figures import figures, monthly_returns
 from wfbt.report.formats import CAUSES, METRICS, MISSING, moment, params, plain, reason, show
 from wfbt.report.overfitting import luck
+from wfbt.report.regimes import growth_by_regime, regimes_section
 from wfbt.report.summary import break_even, searched, sentences, span
 from wfbt.report.trials import tried
 from wfbt.report.volatility import volatility_figures, volatility_section
@@ -64,8 +65,10 @@ def render_index(result: Mapping[str, Any], curves: Curves, trades: pd.DataFrame
     notes = Notes()
     folds = result.get("folds") or []
     moved, fixed = searched(folds)
-    every = figures(result, curves, trades) | volatility_figures(result)
-    drawn = {name: _script_json(figure.to_json()) for name, figure in every.items()}
+    plots = figures(result, curves, trades) | volatility_figures(result)
+    if (by_regime := growth_by_regime(result.get("regimes"), curves)) is not None:
+        plots["regimes"] = by_regime
+    drawn = {name: _script_json(figure.to_json()) for name, figure in plots.items()}
     page: str = _template().render(
         result=result,
         span=span(result),
@@ -74,6 +77,7 @@ def render_index(result: Mapping[str, Any], curves: Curves, trades: pd.DataFrame
         folds=[_fold(fold, moved, notes) for fold in folds],
         fixed=params(fixed) if fixed else "",
         sleeves=_sleeves(result.get("sleeves") or {}, notes),
+        regimes=regimes_section(result.get("regimes"), notes.cell),
         ladder=_ladder(result, notes),
         break_even=break_even(result),
         no_ladder=reason(result, "realism"),

@@ -389,8 +389,13 @@ def netted(targets: Sequence[F8], carried: Sequence[float]) -> tuple[F8, list[fl
 
 def _check_bare(pair: str, wants: Columns) -> None:
     given = [name for name in NAMES[1:] if (one := getattr(wants, name)) is not None and not np.isnan(one).all()]
+    symbol, sleeve = parts_of(pair)
+    if wants.scale is not None:
+        raise ConfigError(
+            f"sizing.scale.regimes: {symbol} is traded by {sleeve} and by another sleeve, each with regimes of its "
+            "own, and one position has one size; set sleeves.netting false"
+        )
     if given:
-        symbol, sleeve = parts_of(pair)
         raise ConfigError(
             f"sleeves.netting: {sleeve} puts out {' and '.join(given)} for {symbol}, which another sleeve trades too, "
             "and one position cannot have the brackets of several; set netting false, or let the rule put out none "

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -66,7 +66,8 @@ class View:
 class Study:
     """A policy, the market it is tried on, and everything that stays the same for all its candidates.
 
-    `learners` are fitted anew on every fold's training rows; what they put out joins the frames.
+    `learners` are fitted anew on every fold's training rows; what they put out joins the frames.  `scale` is what sizes
+    are multiplied by in each regime, by its number; 1 where no regime is known.
     """
 
     deck: Deck
@@ -78,6 +79,7 @@ class Study:
     objective: str
     jobs: int = 1
     learners: tuple[Learner, ...] = ()
+    scale: tuple[float, ...] = ()
 
     @property
     def fitted(self) -> bool:
@@ -107,8 +109,16 @@ class Study:
     def columns(self, candidate: int, view: View) -> dict[str, Columns]:
         """What a candidate wants of every symbol of the deck; of one that is not in `frames`, nothing."""
         wants = evaluate(self.rule, view.frames, self.candidates[candidate], view.train)
+        if self.scale:
+            wants = {name: replace(one, scale=self._scaled(view.frames[name])) for name, one in wants.items()}
         places = zip(self.deck.symbols, self.deck.places, strict=True)
         return {symbol: wants[symbol] if symbol in wants else nothing(len(own)) for symbol, own in places}
+
+    def _scaled(self, frame: pd.DataFrame) -> F8:
+        """(T,) what sizes of a symbol are multiplied by at each close."""
+        regime = frame["regime"].to_numpy(np.float64)
+        known = ~np.isnan(regime)
+        return np.where(known, np.array(self.scale)[np.where(known, regime, 0.0).astype(np.int64)], 1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
