@@ -183,3 +183,37 @@ def test_the_future_changes_no_earlier_fill(study, done, tmp_path):
     before = [frame[run.ledger.fill_rows < known] for frame, run in zip(fills, (done, other), strict=True)]
     pd.testing.assert_frame_equal(*before)
     assert len(before[0]) > 20
+
+
+def test_a_limit_on_forecast_volatility_opens_nothing_above_it_and_judges_each_fold_by_its_own_forecast(tmp_path):
+    def walked(name, **sections):
+        study = write_study(
+            tmp_path / name, **SIZED | {"policy": {"rule": "momentum", "params": {"n": 3}, "search": {}}} | sections
+        )
+        return wfbt.run(study, out=tmp_path / "out", report=False)
+
+    free = walked("free")
+    values = np.concatenate([view.forecast["AAA"] for view in free.walk.views])
+    most = float(np.nanmedian(values))
+    bound = walked(
+        "bound",
+        volatility=VOLATILITY | {"limit": True},
+        limits={"max_volatility": {"most": most, "act": "refuse"}},
+    )
+    assert 0 < len(bound.ledger.fills) < len(free.ledger.fills)
+    deck = bound.walk.decided.deck
+    edges = [(int(deck.close_ts[block.start]), place) for place, block in bound.walk.route]
+    closes = deck.close_ts
+    opened = bound.ledger.orders_frame().query("filled * goal > 0")
+    assert len(opened)
+    for order in opened.itertuples():
+        # It goes live a fraction of a second after the close that decided it.
+        row = int(np.searchsorted(closes, pd.Timestamp(order.live).value)) - 1
+        fold = max(place for start, place in edges if start <= closes[row])
+        assert bound.walk.views[fold].forecast["AAA"][row] <= most
+
+
+def test_a_limit_on_forecast_volatility_needs_the_limit_and_no_sleeves(tmp_path):
+    study = write_study(tmp_path, **SIZED | {"volatility": VOLATILITY | {"limit": True}})
+    with pytest.raises(wfbt.errors.ConfigError, match=r"volatility\.limit needs limits\.max_volatility"):
+        wfbt.run(study, out=tmp_path / "out", report=False)

@@ -342,3 +342,12 @@ def test_a_rotation_that_does_not_fit_the_regimes_is_refused(folder, rotate, reg
 def test_a_mistake_in_what_is_said_of_regimes_is_told(folder, sections, rule):
     with pytest.raises(ConfigError, match=rule):
         load_strategy(write_strategy(folder, "wrong.yaml", **sections))
+
+
+def test_what_regimes_cost_and_made_adds_up_to_the_whole(pair, tmp_path):
+    policy = {"rule": "momentum", "params": {"n": 5}, "search": {}}
+    result = run(pair, tmp_path, policy=policy, data=BOTH, **FREE).to_dict()["attribution"]
+    assert set(result["by_regime"]) <= {"calm", "normal", "turbulent", "unknown"} and len(result["by_regime"]) > 1
+    for cause in (*result["causes"], "net", "fills", "traded"):
+        parts = [row[cause] for row in result["by_regime"].values()]
+        assert sum(parts) == pytest.approx(result["by_cause"][cause], rel=1e-9, abs=1e-6)

@@ -266,6 +266,7 @@ def study_of(
             jobs=jobs,
             learners=learners_of(config, given, market, deck, own),
             scale=_regime_scale(config),
+            forecast_limit=config.volatility is not None and config.volatility.limit,
         )
     plan = _plan(config, deck, label_ends(deck, list(studies.values())))
     if config.sleeves is None:

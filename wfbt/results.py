@@ -24,7 +24,7 @@ from wfbt.ledger.attribution import attribute, cost_bps, unfilled
 from wfbt.ledger.ledger import Ledger, costs_split
 from wfbt.report.curves import Curves
 from wfbt.validation.across_folds import walk_forward_efficiency
-from wfbt.validation.by_regime import by_regime, regimes_told
+from wfbt.validation.by_regime import UNKNOWN, RegimeDays, by_regime, regimes_told
 from wfbt.validation.folds import Fold
 from wfbt.validation.forecasts import fit_notes, forecast_quality
 from wfbt.validation.realism import BreakEven, Decided, Rung, break_even, ladder
@@ -82,6 +82,7 @@ def result_dict(
     plan = regime_plan(config.regimes, config.seed)
     if plan is None:
         reasons["regimes"] = "the strategy's regimes section is null"
+    split = None if plan is None else by_regime(plan, study, walk, benchmark)
     return {
         "schema_version": SCHEMA_VERSION,
         "run_id": run_id,
@@ -90,7 +91,7 @@ def result_dict(
         "oos": oos,
         "benchmark": benchmark.metrics(),
         "costs": costs_split(walk.ledger),
-        "attribution": _attribution(walk.ledger),
+        "attribution": _attribution(walk.ledger, split),
         "realism": _realism(walk.decided, market),
         "walk_forward_efficiency": efficiency,
         "account": {"cash": config.account.cash, "leverage": config.account.leverage, "margin": config.account.margin},
@@ -104,7 +105,7 @@ def result_dict(
         "notes": [*market.notes, *study.deck.notes, *_notes(study, walk), *fit_notes(walk)],
         **dict.fromkeys(NOT_EVALUATED),
         "volatility": volatility,
-        "regimes": None if plan is None else regimes_told(by_regime(plan, study, walk, benchmark)),
+        "regimes": None if split is None else regimes_told(split),
         "reasons": reasons,
     }
 
@@ -287,19 +288,30 @@ def _blocks(fold: Fold, study: Study | Portfolio) -> dict[str, list[dict[str, st
     }
 
 
-def _attribution(ledger: Ledger) -> dict[str, Any]:
-    """What each cause did to the account, in quote: negative took.  Causes, symbols and sessions each add up to net."""
+def _attribution(ledger: Ledger, split: RegimeDays | None) -> dict[str, Any]:
+    """What each cause did to the account, in quote: negative took.
+
+    Causes, symbols, sessions and regimes each add up to net.
+    """
     told = attribute(ledger)
     reasons = {}
     try:
         sessions = _rows(told.by_session())
     except LedgerError as error:
         sessions, reasons["by_session"] = None, str(error)
+    regimes = None
+    if split is None:
+        reasons["by_regime"] = "the strategy's regimes section is null"
+    else:
+        table = told.by_label(split.of_bars(ledger))
+        names = {str(number): name for number, name in enumerate(split.plan.names)} | {str(UNKNOWN): "unknown"}
+        regimes = {names[number]: row for number, row in _rows(table).items()}
     return {
         "causes": list(told.names),
         "by_cause": _split(told.total()),
         "by_symbol": _rows(told.by_symbol()),
         "by_session": sessions,
+        "by_regime": regimes,
         "unfilled": unfilled(ledger).to_dict("index"),
         "reasons": reasons,
     }

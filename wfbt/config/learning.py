@@ -11,12 +11,13 @@ from wfbt.config.values import Duration, Span
 
 
 class Volatility(Section):
-    """A model of volatility, what it forecasts, and whether sizes follow it."""
+    """A model of volatility, what it forecasts, and whether sizes and the limit on volatility follow it."""
 
     model: Literal["garch", "gjr-garch", "egarch", "har"] = "gjr-garch"
     dist: Literal["normal", "t", "skewt"] | None = "t"
     horizon: Span = Duration.parse("24h")
     sizing: bool = False
+    limit: bool = False
 
     @model_validator(mode="before")
     @classmethod

@@ -494,7 +494,7 @@ class Strategy(Section):
         return self
 
     def _forecast_there(self) -> None:
-        """What is made of a forecast of volatility has one, and a forecast that sizes are to follow is followed."""
+        """What is made of a forecast of volatility has one, and a forecast that is to be followed is."""
         if self.volatility is None:
             for name in ("stop_vol", "take_vol", "trail_vol"):
                 if (value := getattr(self.exits, name)) is not None:
@@ -509,6 +509,19 @@ class Strategy(Section):
                 "needs sizing.method volatility, the one that divides by it; sizing.method is {method}",
                 {"key": "volatility.sizing", "method": self.sizing.method, "value": True},
             )
+        if self.volatility is not None and self.volatility.limit:
+            if self.limits.max_volatility is None:
+                raise PydanticCustomError(
+                    "across",
+                    "needs limits.max_volatility, the limit that it judges",
+                    {"key": "volatility.limit", "value": True},
+                )
+            if self.sleeves is not None:
+                raise PydanticCustomError(
+                    "across",
+                    "is not offered with sleeves, whose account has one limit for several forecasts of a symbol",
+                    {"key": "volatility.limit", "value": True},
+                )
 
     def _policies(self) -> dict[str, Policy]:
         """Policy sections by where they stand."""

@@ -222,6 +222,7 @@ def _causes(result: Mapping[str, Any], notes: Notes) -> dict[str, Any]:
         "names": ["Decisions" if name == "gross" else CAUSES.get(name, name) for name in names],
         "symbols": of(told.get("by_symbol")),
         "sessions": of(told.get("by_session")),
+        "regimes": of(told.get("by_regime")),
         "no_sessions": reason(told, "by_session") if told.get("by_session") is None else "",
         "why": "" if gross is not None and gross > 0 else "Shares are left out: the decisions themselves made nothing.",
     }

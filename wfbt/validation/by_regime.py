@@ -69,6 +69,11 @@ class RegimeDays:
     periods_per_year: float
     folds: tuple[FoldRegimes, ...]
 
+    def of_bars(self, ledger: Ledger) -> I8:
+        """(T,) the regime of the day that each bar of the account belongs to, known before the day began."""
+        ends = ledger.calendar.day_ends(ledger.ts)
+        return self.regime[np.searchsorted(ends, np.arange(len(ledger.ts)))]
+
 
 def by_regime(plan: RegimePlan, study: Study | Portfolio, walk: WalkForward, benchmark: Ledger) -> RegimeDays:
     """Split the stitched account by the market's regime: that of the mean return of all symbols, whatever `plan.of`."""

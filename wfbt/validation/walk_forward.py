@@ -67,7 +67,8 @@ class Study:
     """A policy, the market it is tried on, and everything that stays the same for all its candidates.
 
     `learners` are fitted anew on every fold's training rows; what they put out joins the frames.  `scale` is what sizes
-    are multiplied by in each regime, by its number; 1 where no regime is known.
+    are multiplied by in each regime, by its number; 1 where no regime is known.  With `forecast_limit` the limit on
+    volatility judges by the forecast instead of the trailing figure.
     """
 
     deck: Deck
@@ -80,6 +81,7 @@ class Study:
     jobs: int = 1
     learners: tuple[Learner, ...] = ()
     scale: tuple[float, ...] = ()
+    forecast_limit: bool = False
 
     @property
     def fitted(self) -> bool:
@@ -101,6 +103,21 @@ class Study:
         if any(one.key == COLUMN for one in self.learners):
             forecast = {symbol: frame[COLUMN].to_numpy(np.float64) for symbol, frame in frames.items()}
         return View(frames=frames, train=train, fits=fits, forecast=forecast)
+
+    def judged(self, shown: Sequence[tuple[View, slice]]) -> Deck:
+        """The deck that accounts are judged on, each block of decision bars by the forecasts of its view."""
+        if not self.forecast_limit:
+            return self.deck
+        deck = self.deck
+        volatility = np.full(deck.tape.open.shape, np.nan)
+        for view, block in shown:
+            first, last = span(deck, block.start, block.stop)
+            for a, symbol in enumerate(deck.symbols):
+                if view.forecast is not None and symbol in view.forecast:
+                    rows = deck.decisions[deck.places[a]]
+                    known = np.searchsorted(rows, np.arange(first, last), side="right") - 1
+                    volatility[first:last, a] = np.append(view.forecast[symbol], np.nan)[known]
+        return replace(deck, activity=deck.activity._replace(volatility=volatility))
 
     def say(self, candidate: int, view: View) -> Said:
         """What a candidate says on the whole span."""
@@ -249,7 +266,7 @@ def walk_forward(
 ) -> WalkForward:
     """Walk `study` through `folds`.  `progress(what, done, total)` tells of candidates evaluated and folds walked."""
     memory = memory or Memory()
-    deck = study.deck
+    deck, every = study.deck, slice(0, len(study.deck.decisions))
     trials: list[Trial] = []
     views: list[View] = []
     heard: list[Heard] | None = None
@@ -263,7 +280,7 @@ def walk_forward(
             elif heard is None:
                 starts = [start for one in folds for start, _ in spans_of(deck, one.train + one.test)]
                 heard = _hear(study, starts, views[-1], progress)
-            trial = _try(study, heard, train, test)
+            trial = _try(study, study.judged([(views[-1], every)]), heard, train, test)
             if trial.train_returns.shape[1] < FEWEST_DAYS and study.objective != "total_return" and len(heard) > 1:
                 around = any(one.train[-1].stop > one.test[0].start for one in folds)
                 raise ConfigError(
@@ -300,10 +317,10 @@ def _hear(study: Study, starts: Sequence[int], view: View, progress: Callable[[s
 
 
 def _try(
-    study: Study, heard: Sequence[Heard], train: Sequence[tuple[int, int]], test: Sequence[tuple[int, int]]
+    study: Study, deck: Deck, heard: Sequence[Heard], train: Sequence[tuple[int, int]], test: Sequence[tuple[int, int]]
 ) -> Trial:
     """Replay every candidate on each block of training and of test rows, and choose by the training rows alone."""
-    deck, count, spans = study.deck, len(heard), [*train, *test]
+    count, spans = len(heard), [*train, *test]
     intents = [one.between(*block) for block in spans for one in heard]
     lanes = replay_lanes(deck, intents, [block for block in spans for _ in heard], study.rules, study.jobs)
     returns = [
@@ -333,7 +350,7 @@ def _stitch(study: Study, folds: Sequence[Fold], trials: Sequence[Trial], views:
             if trial.chosen not in said:
                 said[trial.chosen] = study.say(trial.chosen, view)
             whole = said[trial.chosen]
-        learnt.append(_again(study, fold, trial, whole))
+        learnt.append(_again(study, fold, trial, view, whole))
         for block, rows in zip(fold.test, spans_of(study.deck, fold.test), strict=True):
             parts[place, block.start] = whole.within(*rows)
     routes = paths(folds)
@@ -341,7 +358,8 @@ def _stitch(study: Study, folds: Sequence[Fold], trials: Sequence[Trial], views:
     def told(route: Route) -> Decided:
         intents = Said.stitched([parts[place, block.start] for place, block in route]).intents()
         first, last = rows_of([block for _, block in route])
-        return Decided(deck=study.deck, rules=study.rules, intents=intents, first=first, last=last)
+        deck = study.judged([(views[place], block) for place, block in route])
+        return Decided(deck=deck, rules=study.rules, intents=intents, first=first, last=last)
 
     decided = [told(route) for route in routes]
     ledgers = in_order(followed, decided, study.jobs)
@@ -378,12 +396,13 @@ def _stitch(study: Study, folds: Sequence[Fold], trials: Sequence[Trial], views:
     )
 
 
-def _again(study: Study, fold: Fold, trial: Trial, whole: Said) -> Ledger | Chain:
+def _again(study: Study, fold: Fold, trial: Trial, view: View, whole: Said) -> Ledger | Chain:
     """The chosen candidate's accounts over the training rows; PolicyError where they are not what was tried."""
-    spans = spans_of(study.deck, fold.train)
+    deck = study.judged([(view, slice(0, len(study.deck.decisions)))])
+    spans = spans_of(deck, fold.train)
     heard = whole.heard_from([start for start, _ in spans])
     ledgers = [
-        replay_ledger(study.deck, heard.between(*rows), study.rules, block.start, block.stop)
+        replay_ledger(deck, heard.between(*rows), study.rules, block.start, block.stop)
         for rows, block in zip(spans, fold.train, strict=True)
     ]
     again = np.concatenate([ledger.returns_daily().to_numpy(np.float64) for ledger in ledgers])
