@@ -26,6 +26,8 @@ COMMANDS = (
     ("check",),
     ("check", "config"),
     ("trials",),
+    ("check", "lookahead"),
+    ("check", "warmup"),
     ("warmup",),
 )
 # SIGINT is ignored by what a shell starts in the background, and that is inherited.

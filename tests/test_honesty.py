@@ -109,9 +109,12 @@ def test_a_file_where_the_run_folder_must_go_is_left_alone(tmp_path):
     assert folder.read_text() == "mine"
 
 
-def test_no_leak_test_is_said_not_to_have_been_run(tmp_path):
+def test_it_is_said_how_closely_leaks_were_looked_for(tmp_path):
     from wfbt.report.tables import terminal_summary
 
     result = run(write_study(tmp_path), tmp_path).to_dict()
-    assert "No leak test was run" in terminal_summary(result)
-    assert json.loads(json.dumps(result))["leakage"] is None
+    told = json.loads(json.dumps(result))["leakage"]
+    words = " ".join(terminal_summary(result).split())
+    assert f"No leak was found: {told['tests']:,} decisions stood whatever followed them" in words
+    assert f"would have shown with {told['detection_probability']:.0%}" in words
+    assert "No leak test was run" not in words

@@ -28,6 +28,7 @@ ORDER = [
     "results",
     "setups",
     "assembly",
+    "checks",
     "pipeline",
     "cli",
 ]

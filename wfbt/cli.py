@@ -305,6 +305,50 @@ def check_config(strategy: Path, overrides: tuple[str, ...]) -> None:
     click.echo(dump_yaml(resolved(load_strategy(strategy, overrides=overrides))))
 
 
+@check.command("lookahead")
+@click.argument("strategy", type=click.Path(path_type=Path))
+@click.option("--set", "overrides", multiple=True, metavar="A.B=VALUE", help="Override one key of the strategy.")
+@click.option("--cuts", type=click.IntRange(min=8), help="Decisions to test.  [default: enough for 95%]")
+@click.option("--jobs", type=click.IntRange(min=1), help="Threads.  [default: all cores]")
+@click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
+def check_lookahead(
+    strategy: Path, overrides: tuple[str, ...], cuts: int | None, jobs: int | None, as_json: bool
+) -> int:
+    """Look for decisions of STRATEGY that know what comes after them.  Exit 3 when there is one."""
+    from wfbt.checks import check_lookahead as look
+    from wfbt.errors import LeakError
+    from wfbt.report.leakage import described
+
+    with _Progress(as_json) as progress, redirect_stdout(sys.stderr):
+        found = look(strategy, overrides=overrides, cuts=cuts, jobs=jobs, progress=progress)
+    if as_json:
+        click.echo(json.dumps(found, ensure_ascii=False))
+    else:
+        click.echo("\n".join(described(found)))
+    return 0 if found["passed"] else LeakError.exit_code
+
+
+@check.command("warmup")
+@click.argument("strategy", type=click.Path(path_type=Path))
+@click.option("--set", "overrides", multiple=True, metavar="A.B=VALUE", help="Override one key of the strategy.")
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(min=0),
+    default=1e-6,
+    show_default=True,
+    help="Relative difference of numbers that counts as none; decisions have to be equal.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON.")
+def check_warmup(strategy: Path, overrides: tuple[str, ...], tolerance: float, as_json: bool) -> None:
+    """Say how many bars before a decision it takes until more of them change nothing."""
+    from wfbt.checks import check_warmup as look
+    from wfbt.report.leakage import warmth
+
+    with _Progress(as_json) as progress, redirect_stdout(sys.stderr):
+        found = look(strategy, overrides=overrides, tolerance=tolerance, progress=progress)
+    click.echo(json.dumps(found, ensure_ascii=False) if as_json else "\n".join(warmth(found)))
+
+
 @main.command()
 def warmup() -> None:
     """Compile the kernels now, so that the first run need not."""

@@ -22,6 +22,12 @@ class PolicyError(WfbtError):
     exit_code = 2
 
 
+class LeakError(WfbtError):
+    """Something decided with what it could not have known."""
+
+    exit_code = 3
+
+
 class LedgerError(WfbtError):
     """A ledger that does not add up."""
 

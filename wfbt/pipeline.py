@@ -25,25 +25,26 @@ from wfbt.assembly import (
     study_of,
     untiered,
 )
+from wfbt.checks import effort, naming, subjects, walked
 from wfbt.compute import cores
 from wfbt.config import schema
 from wfbt.config.load import dump_yaml, load_strategy
 from wfbt.data.market import Market
-from wfbt.errors import ConfigError, PolicyError, TrialsError, WfbtError
+from wfbt.errors import ConfigError, LeakError, TrialsError, WfbtError
 from wfbt.files import sync_folder
 from wfbt.ledger.chain import Chain
 from wfbt.ledger.ledger import Ledger
 from wfbt.policy.base import Policy
 from wfbt.registry import provenance
 from wfbt.registry.looks import look_of
-from wfbt.registry.memory import fold_memory, only_one
+from wfbt.registry.memory import only_one
 from wfbt.registry.trials import Trials, ledger_file, told
 from wfbt.report.artifacts import write_frame, write_json, write_text
 from wfbt.results import candidates_frame, equity_frame, result_dict
-from wfbt.validation.folds import Fold
+from wfbt.validation.gauntlet import gauntlet
 from wfbt.validation.luck import overfitting_section
-from wfbt.validation.sleeves import Portfolio, walk_sleeves
-from wfbt.validation.walk_forward import Study, WalkForward, walk_forward
+from wfbt.validation.sleeves import Portfolio
+from wfbt.validation.walk_forward import Study, WalkForward
 
 Progress = Callable[[str, int, int], None]
 
@@ -108,7 +109,7 @@ def run(
     begun = time.monotonic()
     config = load_strategy(strategy, overrides=overrides, folds=folds, scheme=scheme, seed=seed)
     jobs = jobs or cores()
-    with _naming(strategy):
+    with naming(strategy):
         policies = policies_of(config)
         progress("reading the market", 0, 0)
         market = read_market(config)
@@ -127,21 +128,30 @@ def run(
     for place in (final, partial):
         if place.exists() and not place.is_dir():
             raise ConfigError(f"{place} is a file where the run folder must go; move it away, or name another --out")
-    with only_one(final.with_name(f".{final.name}.lock")), _naming(strategy), _cleared_when_refused(partial):
+    with only_one(final.with_name(f".{final.name}.lock")), naming(strategy), _cleared_when_refused(partial):
         Trials.check_place(trials)
         loaded = time.monotonic()
-        walk = _walk(study, plan, partial / ".trials", resume, progress)
+        walk = walked(study, plan, partial / ".trials", resume, progress)
+        walked_at = time.monotonic()
+        progress("looking for leaks", 0, 0)
+        verdict = gauntlet(subjects(study, walk), effort(config, study, walk), config.seed, jobs, progress)
+        if verdict.leak is not None:
+            raise LeakError(
+                f"{os.fspath(strategy)}: {verdict.leak}; nothing was written; wfbt check lookahead "
+                f"{os.fspath(strategy)} shows it again"
+            )
+        looked = time.monotonic()
         places = itertools.count(1)
         pairs = matrix_of(
             config,
             study,
-            lambda folds: _walk(study, folds, partial / ".trials" / f"matrix{next(places)}", resume, progress),
+            lambda folds: walked(study, folds, partial / ".trials" / f"matrix{next(places)}", resume, progress),
         )
         benchmark = buy_and_hold(study, config, plan)
         for ledger in (walk.ledger, benchmark, *(one.in_sample for one in walk.folds)):
             ledger.reconcile()
         replayed = time.monotonic()
-        result = result_dict(run_id, config, market, study, walk, benchmark, pairs=pairs)
+        result = result_dict(run_id, config, market, study, walk, benchmark, verdict, pairs)
         result["notes"] += dropped_note(dropped) + short_of(config, market) + untiered(config)
         # Before anything can be seen: a run that is killed from here on has looked, and looks again as the same look.
         result["trials"] = told(Trials.open(trials, create=True), look_of(run_id, identity, market, walk, result))
@@ -157,7 +167,8 @@ def run(
         done = time.monotonic()
         result["timing"] = {
             "load_s": round(loaded - begun, 3),
-            "walk_forward_s": round(replayed - loaded, 3),
+            "walk_forward_s": round(walked_at - loaded + replayed - looked, 3),
+            "leakage_s": round(looked - walked_at, 3),
             "report_s": round(done - replayed, 3),
             "total_s": round(done - begun, 3),
         }
@@ -168,23 +179,6 @@ def run(
         else:
             _publish(partial, final)
     return RunResult(run_id=run_id, folder=final, config=config, walk=walk, benchmark=benchmark, _result=result)
-
-
-def _walk(study: Study | Portfolio, folds: Sequence[Fold], kept: Path, resume: bool, progress: Progress) -> WalkForward:
-    """Walk a strategy through folds, its finished ones kept in the folder `kept`."""
-    if isinstance(study, Portfolio):
-        return walk_sleeves(study, folds, lambda sleeve: fold_memory(kept / sleeve, resume), progress)
-    return walk_forward(study, folds, fold_memory(kept, resume), progress)
-
-
-@contextmanager
-def _naming(strategy: str | os.PathLike[str]) -> Iterator[None]:
-    """Put the strategy file's name before what is wrong with it."""
-    try:
-        yield
-    except (ConfigError, PolicyError) as error:
-        text, name = str(error), os.fspath(strategy)
-        raise (error if text.startswith(name) else type(error)(f"{name}: {text}")) from error
 
 
 @contextmanager

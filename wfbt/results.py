@@ -9,6 +9,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,8 @@ from wfbt.validation.across_folds import walk_forward_efficiency
 from wfbt.validation.by_regime import UNKNOWN, RegimeDays, by_regime, regimes_told
 from wfbt.validation.folds import Fold
 from wfbt.validation.forecasts import fit_notes, forecast_quality
+from wfbt.validation.futures import STYLES
+from wfbt.validation.leakage import COMB, NEW_PROCESS, PREFIX, Coverage, Verdict
 from wfbt.validation.realism import BreakEven, Decided, Rung, break_even, ladder
 from wfbt.validation.sleeves import Portfolio, PortfolioWalk, Sleeve, pair_name
 from wfbt.validation.spread import hindsight, medians, paths_told
@@ -37,7 +40,6 @@ SCHEMA_VERSION = "1"
 
 # What result.json will hold once it is evaluated.
 NOT_EVALUATED = {
-    "leakage": "no leak test is run by this version",
     "volatility": "no model of volatility is asked for: the strategy has no volatility section",
     "robustness": "no robustness test is run by this version",
     "stress": "no stress test is run by this version",
@@ -60,6 +62,7 @@ def result_dict(
     study: Study | Portfolio,
     walk: WalkForward,
     benchmark: Ledger,
+    leaks: Verdict,
     pairs: Sequence[Pair] = (),
 ) -> dict[str, Any]:
     """The content of result.json but for what needs the trial ledger (trials, overfitting) and its timing.
@@ -103,11 +106,50 @@ def result_dict(
         **({"paths": paths_told(walk)} if walk.paths else {}),
         **({"matrix": matrix_told(pairs)} if pairs else {}),
         "notes": [*market.notes, *study.deck.notes, *_notes(study, walk), *fit_notes(walk)],
+        "leakage": leakage_dict(leaks, market),
         **dict.fromkeys(NOT_EVALUATED),
         "volatility": volatility,
         "regimes": None if split is None else regimes_told(split),
         "reasons": reasons,
     }
+
+
+def leakage_dict(verdict: Verdict, market: Market) -> dict[str, Any]:
+    """What the leak tests found, how closely they looked, and what they cannot see."""
+    told = asdict(verdict.coverage)
+    calm, middling, wild = told.pop("volatility")
+    leak = None
+    if verdict.leak is not None:
+        leak = asdict(verdict.leak) | {"bar": iso(verdict.leak.bar), "cut": iso(verdict.leak.cut)}
+        # NaN is no JSON.
+        leak |= {name: None for name in ("was", "now") if math.isnan(leak[name])}
+        leak |= {"columns": list(verdict.leak.columns), "reads": list(verdict.leak.reads), "text": str(verdict.leak)}
+    return {
+        "passed": verdict.leak is None,
+        "leak": leak,
+        "cuts": told.pop("cuts"),
+        "rows_covered": told.pop("rows_covered"),
+        "detection_probability": told.pop("probability"),
+        "schemes": [PREFIX, *STYLES, COMB, NEW_PROCESS],
+        **told,
+        "volatility": {"calm": calm, "middling": middling, "wild": wild},
+        "what_it_cannot_see": _unseen(verdict.coverage, market),
+        "notes": list(verdict.notes),
+        "reasons": {} if leak else {"leak": "none was found"},
+    }
+
+
+def _unseen(coverage: Coverage, market: Market) -> list[str]:
+    """What no recomputation can show, as far as it concerns this run."""
+    said = [
+        f"the future inside a data file of {one.name}: its times of publication are believed" for one in market.series
+    ]
+    said.append("bars that were revised, or symbols that were picked, after the fact")
+    if coverage.candidates < coverage.candidates_all:
+        rest = coverage.candidates_all - coverage.candidates
+        said.append(f"a leak of the {rest} of {coverage.candidates_all} candidates that were not asked")
+    said.append("a look into files that the policy opens itself")
+    return said
 
 
 def _notes(study: Study | Portfolio, walk: WalkForward) -> list[str]:

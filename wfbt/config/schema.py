@@ -386,6 +386,12 @@ class Folds(Section):
         return self
 
 
+class Leaks(Section):
+    """How closely a run looks for leaks: evaluations of the policy on other markets, at least 8; it is never off."""
+
+    evaluations: Literal["auto"] | Annotated[int, Field(ge=8, le=1_000_000)] = "auto"
+
+
 class Report(Section):
     """Which tearsheets are rendered."""
 
@@ -419,6 +425,7 @@ class Strategy(Section):
     volatility: MaybeVolatility = None
     robustness: Off = None
     monte_carlo: Off = None
+    leaks: Leaks = Leaks()
     report: Report = Report()
     trials: File | None = None
 

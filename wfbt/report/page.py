@@ -14,6 +14,7 @@ from markupsafe import Markup
 from wfbt.report.curves import Curves
 from wfbt.report.figures import figures, monthly_returns
 from wfbt.report.formats import CAUSES, METRICS, MISSING, moment, params, plain, reason, show
+from wfbt.report.leakage import section
 from wfbt.report.overfitting import luck
 from wfbt.report.regimes import growth_by_regime, regimes_section
 from wfbt.report.summary import break_even, searched, sentences, span
@@ -91,6 +92,7 @@ def render_index(result: Mapping[str, Any], curves: Curves, trades: pd.DataFrame
         efficiency=notes.cell(result, "walk_forward_efficiency", "ratio"),
         tried=tried(result),
         **walk_parts(result, notes),
+        leakage=section(result.get("leakage")),
         data=_data(result.get("data") or {}),
         assumptions=[
             {name: plain(entry.get(name)) for name in ("key", "value", "note")}

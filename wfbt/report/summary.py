@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from wfbt.report.formats import COSTS, listing, moment, reason, show
+from wfbt.report.leakage import sentence
 from wfbt.report.trials import looked
 
 FEW_TRADES = 30
@@ -80,8 +81,10 @@ def _tested(result: Mapping[str, Any]) -> str:
 
 
 def _untested(result: Mapping[str, Any]) -> list[str]:
-    if "leakage" not in result or result["leakage"]:
+    if "leakage" not in result:
         return []
+    if result["leakage"]:
+        return [said] if (said := sentence(result["leakage"])) else []
     return ["No leak test was run: a rule that peeks would look better than this."]
 
 

@@ -99,6 +99,10 @@ class Study:
             fits += tuple(
                 FitRows(what="policy", symbol=symbol, rows=own[np.isin(own, train)]) for symbol, own in closes.items()
             )
+        return self.seen(frames, train, fits)
+
+    def seen(self, frames: Mapping[str, pd.DataFrame], train: I8 | None, fits: tuple[FitRows, ...] = ()) -> View:
+        """A view of `frames` that have the columns of every learner."""
         forecast = None
         if any(one.key == COLUMN for one in self.learners):
             forecast = {symbol: frame[COLUMN].to_numpy(np.float64) for symbol, frame in frames.items()}

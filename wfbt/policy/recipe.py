@@ -1,0 +1,53 @@
+"""A policy as plain values, so that another process can load it from its own files again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from wfbt.errors import PolicyError
+from wfbt.policy.base import Policy
+from wfbt.policy.ensemble import Ensemble
+from wfbt.policy.hybrid import Hybrid
+from wfbt.policy.load import load_rule
+from wfbt.policy.rotate import Rotation
+from wfbt.policy.rule import Rule
+
+
+def recipe(policy: Policy) -> dict[str, Any]:
+    """What `made` makes the same policy of; PolicyError for a kind that no file names."""
+    if isinstance(policy, Rule):
+        where = policy.name if policy.source is None or ":" not in policy.name else _from_root(policy)
+        return {"rule": where, "section": policy.section}
+    if isinstance(policy, Hybrid):
+        return {"propose": recipe(policy.propose), "confirm": recipe(policy.confirm), "mode": policy.mode}
+    if isinstance(policy, Ensemble):
+        return {"members": [recipe(one) for one in policy.members], "weights": list(policy.weights)}
+    if isinstance(policy, Rotation):
+        return {"states": list(policy.states), "rules": {state: recipe(one) for state, one in policy.rules.items()}}
+    raise PolicyError(f"{policy.name}: a {policy.kind} cannot be loaded again in a process of its own")
+
+
+def _from_root(rule: Rule) -> str:
+    """The file from the root on, so that the other process may stand anywhere; a module keeps its name."""
+    where, _, attr = rule.name.rpartition(":")
+    is_file = where.endswith(".py") or "/" in where or "\\" in where
+    return f"{rule.source}:{attr}" if is_file else rule.name
+
+
+def made(given: dict[str, Any]) -> Policy:
+    """The policy of a `recipe`, its files executed in this process."""
+    if "rule" in given:
+        return load_rule(given["rule"], Path("/"), given["section"])
+    if "mode" in given:
+        return Hybrid(propose=_part(given["propose"]), confirm=_part(given["confirm"]), mode=given["mode"])
+    if "states" in given:
+        rules = {state: _part(one) for state, one in given["rules"].items()}
+        return Rotation(states=tuple(given["states"]), rules=rules)
+    return Ensemble(members=tuple(_part(one) for one in given["members"]), weights=tuple(given["weights"]))
+
+
+def _part(given: dict[str, Any]) -> Rule:
+    part = made(given)
+    assert isinstance(part, Rule)
+    return part
