@@ -341,6 +341,14 @@ def test_all_pairs_are_judged_on_the_same_days(matrix):
     assert [pair["folds"] for pair in pairs] == [6, 3, 3, 6, 3, 3]
 
 
+def test_every_pair_of_a_matrix_is_a_look_that_counts(study, matrix, tmp_path):
+    assert matrix.to_dict()["trials"]["looks_by_anyone"] == 1 + matrix.to_dict()["matrix"]["cells"]
+    first = wfbt.run(study, out=tmp_path, report=False)
+    again = wfbt.run(study.parent / "matrix.yaml", out=tmp_path, report=False)
+    assert first.to_dict()["trials"]["looks_by_anyone"] == 1
+    assert again.to_dict()["trials"]["looks_by_anyone"] == 1 + again.to_dict()["matrix"]["cells"]
+
+
 def test_a_matrix_does_not_move_the_run_it_stands_beside(study, matrix, tmp_path):
     plain = again(study, tmp_path)
     np.testing.assert_array_equal(plain.ledger.equity, matrix.ledger.equity)

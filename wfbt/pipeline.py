@@ -36,7 +36,7 @@ from wfbt.ledger.chain import Chain
 from wfbt.ledger.ledger import Ledger
 from wfbt.policy.base import Policy
 from wfbt.registry import provenance
-from wfbt.registry.looks import look_of
+from wfbt.registry.looks import cell_looks, look_of
 from wfbt.registry.memory import only_one
 from wfbt.registry.trials import Trials, ledger_file, told
 from wfbt.report.artifacts import write_frame, write_json, write_text
@@ -154,7 +154,8 @@ def run(
         result = result_dict(run_id, config, market, study, walk, benchmark, verdict, pairs)
         result["notes"] += dropped_note(dropped) + short_of(config, market) + untiered(config)
         # Before anything can be seen: a run that is killed from here on has looked, and looks again as the same look.
-        result["trials"] = told(Trials.open(trials, create=True), look_of(run_id, identity, market, walk, result))
+        look = look_of(run_id, identity, market, walk, result)
+        result["trials"] = told(Trials.open(trials, create=True), look, cell_looks(look, identity, result))
         result["overfitting"] = overfitting_section(walk, benchmark, config.seed, result["trials"]["looks_by_anyone"])
         for leftover in partial.iterdir():
             if leftover.name != ".trials":

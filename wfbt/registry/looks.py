@@ -13,7 +13,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -152,7 +152,7 @@ def look_of(
 
     `identity` holds what the run id hashes, `result` what result.json tells.
     """
-    config = {key: value for key, value in identity["config"].items() if key not in UNMOVED}
+    config = _moving(identity)
     rows = [part for one in walk.folds for part in one.fold.test]
     close = walk.decided.deck.close_ts
     start = int(close[min(part.start for part in rows)]) - walk.decided.deck.period
@@ -171,6 +171,29 @@ def look_of(
         candidates=max(fold["candidates"] for fold in result["folds"]),
         run=run_id,
     )
+
+
+def cell_looks(look: Look, identity: Mapping[str, Any], result: Mapping[str, Any]) -> list[Look]:
+    """The looks of a matrix of window lengths: each pair's series was seen on the days of `look`.
+
+    A run of its own with a pair's lengths would be another look, as its folds begin elsewhere.
+    """
+    config, year = _moving(identity), result["oos"]["periods_per_year"]
+    return [
+        replace(
+            look,
+            candidate=_hash(config | {"folds": config["folds"] | {"pair": [pair["train"], pair["test"]]}}),
+            n=pair["days"],
+            sharpe=None if pair["sharpe"] is None else pair["sharpe"] / math.sqrt(year),
+        )
+        for pair in (result.get("matrix") or {"pairs": ()})["pairs"]
+    ]
+
+
+def _moving(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a strategy can move its series; a matrix is walked beside it."""
+    config = {key: value for key, value in identity["config"].items() if key not in UNMOVED}
+    return config | {"folds": {key: value for key, value in config["folds"].items() if key != "matrix"}}
 
 
 def _hash(parts: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ import os
 import re
 import secrets
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -341,13 +341,15 @@ def check_head(head: str) -> str:
     return head
 
 
-def told(trials: Trials, look: Look) -> dict[str, Any]:
+def told(trials: Trials, look: Look, cells: Sequence[Look] = ()) -> dict[str, Any]:
     """Record a look; what result.json says of it: counts and head as of its first entry, so that a rerun says the same.
 
-    The file is named without its folder: the same run says the same on every machine.
+    `cells` were seen beside it and come first, so that they count for it.  The file is named without its folder: the
+    same run says the same on every machine.
     """
-    (entry,) = trials.record([look])
-    counts = trials.count(look)
+    *_, entry = trials.record([*cells, look])
+    # The look itself may have been taken before, without its cells.
+    counts = max((trials.count(one) for one in (*cells, look)), key=lambda one: (one.anyone, one.family))
     return {
         "looks_by_family": counts.family,
         "looks_by_anyone": counts.anyone,
