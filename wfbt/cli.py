@@ -223,7 +223,8 @@ def trials(
         click.echo(json.dumps(told | {"looks" if family else "families": rows}))
     else:
         click.echo(looks_table(rows) if family else families_table(rows))
-        click.echo(f"\n{len(ledger):,} entries, head {ledger.head() or 'none'}")
+        entries = "1 entry" if len(ledger) == 1 else f"{len(ledger):,} entries"
+        click.echo(f"\n{entries}, head {ledger.head() or 'none'}")
         for line in found:
             click.echo(line, err=True)
     return TrialsError.exit_code if found else 0

@@ -30,7 +30,7 @@ from wfbt.validation.comb import SPAN, Combed, comb
 from wfbt.validation.futures import MILD, MIRROR, STYLES, WILD, Spans, altered, prefix
 from wfbt.validation.isolation import Heard, Isolated, Prefix, Process, isolated
 from wfbt.validation.leakage import COMB, NEW_PROCESS, PREFIX, Coverage, Effort, Leak, Verdict, detection, moment
-from wfbt.validation.questions import Question, chosen_questions, other_questions
+from wfbt.validation.questions import Question, chosen_questions, other_questions, thirds
 from wfbt.validation.walk_forward import Study, WalkForward
 
 I8 = npt.NDArray[np.int64]
@@ -162,7 +162,7 @@ class Gauntlet:
         return self.tested.setdefault((id(question.study), question.candidate), set())
 
     def _cuts(self, asked: Sequence[Question], number: int) -> list[_Test]:
-        """`number` exact cuts in turns over `asked`: in every part of the span, at changes of target and at random."""
+        """`number` exact cuts in turns over `asked`: all over the span, at changes of target and in every regime."""
         out: list[_Test] = []
         turns: Iterator[tuple[int, Question]] = enumerate(itertools.islice(itertools.cycle(asked), number))
         for place, question in turns:
@@ -177,8 +177,10 @@ class Gauntlet:
             high = min(low + max((last - first) // 10, 1), last)
             row = int(self.rng.integers(low, high))
             nearby = question.changes[np.searchsorted(question.changes, low) : np.searchsorted(question.changes, high)]
-            if len(nearby) and place % 2 == 0:
-                row = int(nearby[self.rng.integers(0, len(nearby))])
+            alike = low + np.flatnonzero(question.regime[low:high] == place // 2 % 3)
+            rows = nearby if len(nearby) and place % 2 == 0 else alike
+            if len(rows):
+                row = int(rows[self.rng.integers(0, len(rows))])
             # A row that was cut at before tells little more: the next one then.
             done = self._of(question)
             row = next((one for one in itertools.chain(range(row, last), range(first, row)) if one not in done), row)
@@ -422,13 +424,8 @@ class Gauntlet:
 
 def _by_volatility(study: Study, rows: I8) -> tuple[int, int, int]:
     """How many of the decision bars `rows` lie in the calm, the middling and the wild third of the first symbol's."""
-    close, own = study.lowering.market.instruments[0].bars.close, study.deck.places[0]
-    moves = pd.Series(np.abs(np.diff(np.log(close), prepend=np.nan))).rolling(SPAN, min_periods=1).mean().to_numpy()
-    known = ~np.isnan(moves)
-    low, high = np.quantile(moves[known], [1 / 3, 2 / 3]) if known.any() else (0.0, 0.0)
-    there = moves[np.isin(own, rows)]
-    there = there[~np.isnan(there)]
-    return int((there <= low).sum()), int(((there > low) & (there <= high)).sum()), int((there > high).sum())
+    calm, middling, wild = np.bincount(thirds(study)[rows] + 1, minlength=4)[1:].tolist()
+    return calm, middling, wild
 
 
 def _replayed(question: Question, market: Market, begin: int, end: int, seed: int) -> npt.NDArray[np.void] | None:

@@ -24,6 +24,9 @@ F8 = npt.NDArray[np.float64]
 I8 = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
+LULL = 24
+"""Bars whose mean move tells a calm stretch from a wild one."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Question:
@@ -103,6 +106,16 @@ class Question:
             changed[own[(target != before) & ~np.isnan(target)]] = True
         return np.flatnonzero(changed)
 
+    @cached_property
+    def regime(self) -> I8:
+        """(T,) regime of each decision bar, −1 unknown: the one that it is shown, else thirds of volatility."""
+        symbol, frame = next(iter(self.view.frames.items()))
+        if "regime" not in frame:
+            return thirds(self.study)
+        out = np.full(self.clock_rows, -1)
+        out[self.places[symbol]] = np.nan_to_num(frame["regime"].to_numpy(np.float64), nan=-1.0).astype(np.int64)
+        return out
+
     def frames(self, market: Market) -> dict[str, pd.DataFrame]:
         """What it would be shown of another market by what was fitted on the real one."""
         frames = {symbol: one for symbol, one in market_frames(market).items() if symbol in self.view.frames}
@@ -144,6 +157,17 @@ class Question:
             f"{symbol} at {when}: {one.was:g} and {one.now:g}); a rule may keep no state between calls and must seed "
             "whatever it draws"
         )
+
+
+def thirds(study: Study) -> I8:
+    """(T,) whether each decision bar is a calm (0), middling (1) or wild (2) one of the first symbol; −1 unknown."""
+    close, own = study.lowering.market.instruments[0].bars.close, study.deck.places[0]
+    moves = pd.Series(np.abs(np.diff(np.log(close), prepend=np.nan))).rolling(LULL, min_periods=1).mean().to_numpy()
+    out = np.full(len(study.deck.close_ts), -1)
+    known = ~np.isnan(moves)
+    if known.any():
+        out[own[known]] = np.searchsorted(np.quantile(moves[known], [1 / 3, 2 / 3]), moves[known])
+    return out
 
 
 def chosen_questions(sleeve: str, study: Study, walk: WalkForward) -> list[Question]:
