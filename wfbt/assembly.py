@@ -39,6 +39,7 @@ from wfbt.policy.rotate import Rotation
 from wfbt.policy.search import Candidates, candidates
 from wfbt.setups import account_of, measured_delays, setup_of
 from wfbt.validation.folds import Fold, over_time, overlapping
+from wfbt.validation.predictions import check_predictions
 from wfbt.validation.sleeves import PairLatency, Portfolio, Sleeve, pair_market, parts_of
 from wfbt.validation.walk_forward import Study, WalkForward, tested_rows
 from wfbt.validation.window_matrix import Pair, window_matrix
@@ -56,6 +57,7 @@ def identity_of(config: schema.Strategy) -> dict[str, Any]:
             symbol[key] = symbol[key] is not None
     for series in tree["data"]["series"].values():
         del series["path"]
+        series["manifest"] = series["manifest"] is not None
     for named in _rules_in(tree):
         named["rule"] = named["rule"].rpartition(":")[2]
     for delay in tree["latency"].values():
@@ -78,6 +80,7 @@ def seen_from(config: schema.Strategy, folder: Path) -> dict[str, Any]:
             symbol[key] = symbol[key] and seen(symbol[key])
     for series in tree["data"]["series"].values():
         series["path"] = seen(series["path"])
+        series["manifest"] = series["manifest"] and seen(series["manifest"])
     for delay in tree["latency"].values():
         if isinstance(delay, dict) and delay.get("file"):
             delay["file"] = seen(delay["file"])
@@ -196,7 +199,8 @@ def read_market(config: schema.Strategy) -> Market:
         max_missing=config.quality.max_missing,
         repair=repair,
         series={
-            name: given.model_dump() | {"path": config.locate(given.path)} for name, given in config.data.series.items()
+            name: given.model_dump(exclude={"predictions", "manifest"}) | {"path": config.locate(given.path)}
+            for name, given in config.data.series.items()
         },
         timeframes=config.data.timeframes,
     )
@@ -269,6 +273,7 @@ def study_of(
             forecast_limit=config.volatility is not None and config.volatility.limit,
         )
     plan = _plan(config, deck, label_ends(deck, list(studies.values())))
+    _check_predictions(config, plan, deck)
     if config.sleeves is None:
         return studies[""], plan, dropped
     book, book_lowering = deck, lowering
@@ -354,6 +359,14 @@ def label_ends(deck: Deck, studies: Sequence[Study]) -> I8 | None:
     return np.maximum.accumulate(ends)
 
 
+def _check_predictions(config: schema.Strategy, folds: Sequence[Fold], deck: Deck) -> None:
+    """ArtifactError where a model's predictions would be tested on what the model may have seen."""
+    for name, series in config.data.series.items():
+        if series.predictions:
+            manifest = series.manifest and config.locate(series.manifest)
+            check_predictions(name, config.locate(series.path), manifest, folds, deck, int(config.folds.embargo))
+
+
 def _plan(config: schema.Strategy, deck: Deck, ends: I8 | None) -> list[Fold]:
     given, close = config.folds, deck.close_ts
     if given.matrix is not None and given.scheme not in ("rolling", "anchored"):
@@ -389,8 +402,13 @@ def matrix_of(
     if given.matrix is None:
         return ()
     studies = [study] if isinstance(study, Study) else [member.study for member in study.members]
+
+    def cleared(folds: Sequence[Fold]) -> WalkForward:
+        _check_predictions(config, folds, study.deck)
+        return walk(folds)
+
     return window_matrix(
-        walk,
+        cleared,
         close - study.deck.period,
         int(close[-1]),
         [int(train) for train in given.matrix.train],

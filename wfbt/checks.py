@@ -12,7 +12,7 @@ from wfbt.assembly import policies_of, read_market, study_of
 from wfbt.compute import cores
 from wfbt.config import schema
 from wfbt.config.load import load_strategy
-from wfbt.errors import ConfigError, PolicyError
+from wfbt.errors import ArtifactError, ConfigError, PolicyError
 from wfbt.registry.memory import fold_memory
 from wfbt.results import iso, leakage_dict
 from wfbt.validation.folds import Fold
@@ -31,7 +31,7 @@ def naming(strategy: str | os.PathLike[str]) -> Iterator[None]:
     """Put the strategy file's name before what is wrong with it."""
     try:
         yield
-    except (ConfigError, PolicyError) as error:
+    except (ConfigError, PolicyError, ArtifactError) as error:
         text, name = str(error), os.fspath(strategy)
         raise (error if text.startswith(name) else type(error)(f"{name}: {text}")) from error
 

@@ -28,6 +28,12 @@ class LeakError(WfbtError):
     exit_code = 3
 
 
+class ArtifactError(WfbtError):
+    """A model, or what one made, that cannot be trusted with these rows."""
+
+    exit_code = 3
+
+
 class LedgerError(WfbtError):
     """A ledger that does not add up."""
 

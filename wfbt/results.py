@@ -142,7 +142,9 @@ def leakage_dict(verdict: Verdict, market: Market) -> dict[str, Any]:
 def _unseen(coverage: Coverage, market: Market) -> list[str]:
     """What no recomputation can show, as far as it concerns this run."""
     said = [
-        f"the future inside a data file of {one.name}: its times of publication are believed" for one in market.series
+        f"the future inside a data file of {one.name}: its times of publication are believed, and that "
+        "no model made it unless the strategy says predictions"
+        for one in market.series
     ]
     said.append("bars that were revised, or symbols that were picked, after the fact")
     if coverage.candidates < coverage.candidates_all:

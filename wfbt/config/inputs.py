@@ -35,7 +35,10 @@ Column = Annotated[str, Field(min_length=1, max_length=256)]
 
 
 class Series(Section):
-    """Numbers from a file of their own, known from their publication and a delay on."""
+    """Numbers from a file of their own, known from their publication and a delay on.
+
+    `predictions` are those of a trained model, whose `manifest` says what it was trained on.
+    """
 
     path: File
     available: Column | None = None
@@ -43,6 +46,8 @@ class Series(Section):
     columns: Annotated[tuple[Column, ...], Listed, Field(min_length=1), AfterValidator(_different)] | None = None
     symbol: SymbolName | None = None
     max_age: Span | None = None
+    predictions: bool = False
+    manifest: File | None = None
 
     @field_validator("max_age")
     @classmethod
@@ -50,6 +55,13 @@ class Series(Section):
         if max_age is not None and "delay" in info.data and max_age <= info.data["delay"]:
             raise ValueError(f"must be longer than delay ({info.data['delay']}), or no row is ever seen")
         return max_age
+
+    @field_validator("manifest")
+    @classmethod
+    def _of_predictions(cls, manifest: str | None, info: ValidationInfo) -> str | None:
+        if manifest is not None and not info.data.get("predictions"):
+            raise ValueError("belongs to predictions: true, which says that a model made these numbers")
+        return manifest
 
 
 ManySeries = Annotated[
