@@ -285,3 +285,11 @@ def test_purged_folds_that_cannot_be_are_refused(make, says):
 def test_folds_over_time_that_cannot_be_name_the_key(arguments, says):
     with pytest.raises(ConfigError, match=says):
         over_time(np.arange(100) * HOUR, 100 * HOUR, train=DAY, **arguments)
+
+
+def test_no_more_folds_are_walked_than_a_run_can_hold():
+    hours = np.arange(3_000) * HOUR
+    assert len(over_time(hours, 3_000 * HOUR, 1_000, train=DAY)) == 1_000
+    for windows in ({"count": 1_001}, {"count": None, "test": HOUR}):
+        with pytest.raises(ConfigError, match="test windows are asked for, and at most 1,000 are walked"):
+            over_time(hours, 3_000 * HOUR, train=DAY, **windows)

@@ -127,6 +127,11 @@ def over_time(
     ends = ends_of(open_ts, label_end)
     if scheme in ("rolling", "anchored"):
         borders = windows(open_ts, end, count, train, test)
+        if len(borders) - 1 > MOST_SPLITS:
+            raise ConfigError(
+                f"folds: {len(borders) - 1:,} test windows are asked for, and at most {MOST_SPLITS:,} are walked: "
+                "lower folds.count, or lengthen folds.test"
+            )
         return list(learnt_before(open_ts, borders, train, purge, embargo, ends, anchored=scheme == "anchored"))
     if scheme not in ("purged", "cpcv"):
         raise ConfigError(f"folds.scheme: {scheme!r} is unknown; use rolling, anchored, purged or cpcv")
