@@ -38,6 +38,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/peers.py
 	$(BIN)/python benchmarks/overfitting.py
 	$(BIN)/python benchmarks/risk.py
+	$(BIN)/python benchmarks/monte_carlo.py
 	$(BIN)/python benchmarks/leakage.py
 
 clean:

@@ -4,7 +4,7 @@ from math import ceil
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
@@ -139,6 +139,8 @@ def test_the_pareto_tail_is_mcneil_frey_and_embrechts_formula():
 def test_the_pareto_tail_scales_and_its_es_is_beyond_its_var(seed, scale):
     returns = np.random.default_rng(seed).standard_t(4, 500)
     base, scaled = pareto_tail(returns, 0.99), pareto_tail(returns * scale, 0.99)
+    # The tail of some samples ends at a point, where a maximum of the likelihood has no standard error.
+    assume(base.var is not None and scaled.var is not None)
     assert scaled.var == pytest.approx(base.var * scale, rel=1e-3)
     assert base.es is None or base.es > base.var
     assert base.var >= base.parameters["threshold"]

@@ -7,14 +7,8 @@ from numpy.testing import assert_allclose
 
 from tests.naive import superior as naive
 from wfbt.errors import ConfigError
-from wfbt.validation.superior import (
-    block_length,
-    long_run_deviation,
-    optimal_blocks,
-    resampled_means,
-    stepwise,
-    superior,
-)
+from wfbt.ledger.blocks import block_length, optimal_blocks
+from wfbt.validation.superior import long_run_deviation, resampled_means, stepwise, superior
 
 
 def seed(*words: int) -> np.random.SeedSequence:
