@@ -16,4 +16,5 @@ def fill_uniforms(out, ts, first, second):
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         z = (z ^ (z >> np.uint64(31))) + first
-        out[i] = (np.float64(z >> np.uint64(11)) + 0.5) * 2.0**-53
+        # The largest half is rounded up to 1, at which a quantile is infinite.
+        out[i] = min((np.float64(z >> np.uint64(11)) + 0.5) * 2.0**-53, 1.0 - 2.0**-53)
