@@ -73,13 +73,20 @@ def check_warmup(
         study, plan, _ = study_of(config, market, policies, jobs or cores())
         walk = walked(study, plan, None, False, progress)
         asked = [chosen_questions(one.name, one.study, one.walk) for one in subjects(study, walk)]
-        # What is fitted last leaves the most bars before its training rows.
-        picked = [one for group in asked for one in (group[-1:] if group[0].fold is not None else group)]
+        # Of a candidate that was chosen in several folds the last leaves the most bars before its training rows.
+        picked = [one for group in asked for one in {one.candidate: one for one in group}.values()]
         found = warm_up(picked, tolerance, config.seed)
     first = rows_of(plan[0].test)[0]
     return {
         "columns": [
-            {"kind": one.key[0], "symbol": one.key[1], "name": one.key[2], "bars": one.rows, "tolerance": one.tolerance}
+            {
+                "kind": one.key[0],
+                "symbol": one.key[1],
+                "name": one.key[2],
+                "bars": one.rows,
+                "tolerance": one.tolerance,
+                "params": dict(one.params),
+            }
             for one in found
         ],
         "given": first,
@@ -118,4 +125,4 @@ def effort(config: schema.Strategy, study: Study | Portfolio, walk: WalkForward)
     """As the strategy says, else by how many evaluations the walk has made."""
     given = config.leaks.evaluations
     tried = len(study.candidates) if isinstance(study, Study) else study.tried
-    return effort_of_run(tried + len(walk.folds), None if given == "auto" else given)
+    return effort_of_run(tried + len(walk.folds), len(study.deck.close_ts), None if given == "auto" else given)

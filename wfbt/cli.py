@@ -225,6 +225,8 @@ def trials(
         click.echo(looks_table(rows) if family else families_table(rows))
         entries = "1 entry" if len(ledger) == 1 else f"{len(ledger):,} entries"
         click.echo(f"\n{entries}, head {ledger.head() or 'none'}")
+        if verify and not found:
+            click.echo("verified: no entry was edited, and the heads kept in the run folders beside it are there")
         for line in found:
             click.echo(line, err=True)
     return TrialsError.exit_code if found else 0

@@ -51,7 +51,9 @@ def verdict_of(learner, folder):
     market = read_market(config)
     study, plan, _ = study_of(config, market, policies_of(config), 2)
     study = replace(study, learners=(learner,))
-    return gauntlet([Subject(name="", study=study, walk=walk_forward(study, plan))], effort_of_run(12), config.seed, 2)
+    return gauntlet(
+        [Subject(name="", study=study, walk=walk_forward(study, plan))], effort_of_run(12, 50_000), config.seed, 2
+    )
 
 
 def test_a_feature_that_learns_from_training_rows_passes(tmp_path):

@@ -10,7 +10,7 @@ from tests.ledger.accounts import HOUR, MONDAY, Book, random_ledger
 from tests.markets import quiet_case, random_case
 from tests.replaying import kernel
 from wfbt.errors import LedgerError
-from wfbt.kernels.abi import Reason
+from wfbt.kernels.abi import Liquidity, Reason
 from wfbt.ledger.attribution import ACCOUNT, attribute
 from wfbt.ledger.ledger import Ledger
 
@@ -83,7 +83,9 @@ def test_gross_is_the_account_that_would_have_traded_at_its_decisions_free_of_al
         ledger = ledger_of(random_case(rng))
         cash, held = ledger.opening_cash, np.zeros(len(ledger.symbols))
         for fill in ledger.fills:
-            a, price = fill["asset"], fill["arrival"]
+            # What rests at a limit has decided on that price.
+            rested = fill["liquidity"] == Liquidity.MAKER
+            a, price = fill["asset"], fill["reference"] if rested else fill["arrival"]
             cash -= ledger.multiplier[a] * fill["qty"] * (-1 / price if ledger.inverse else price)
             held[a] += fill["qty"]
             waited += price != fill["reference"]

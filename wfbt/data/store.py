@@ -180,10 +180,11 @@ def _guard(symbol: str, name: str) -> Iterator[None]:
         yield
     except (pa.ArrowException, OSError, ValueError, TypeError, KeyError, OverflowError, RuntimeError) as error:
         said = str(error).strip().split("\n")[0].rstrip(".")
-        raise DataError(
-            f"{_at(symbol, name)}: not a readable Parquet file ({said}); "
-            f"download it again, then run wfbt data check {name}"
-        ) from error
+        if name.lower().endswith((".csv", ".csv.gz", ".txt", ".json")):
+            what = "pandas converts it: read_csv, a ts column with a time zone, then to_parquet"
+        else:
+            what = f"download it again, then run wfbt data check {name}"
+        raise DataError(f"{_at(symbol, name)}: not a readable Parquet file ({said}); {what}") from error
 
 
 def _open(path: str, symbol: str) -> list[_File]:

@@ -19,7 +19,7 @@ import pandas as pd
 
 from wfbt.data.market import DAY, HOUR
 from wfbt.errors import LedgerError
-from wfbt.kernels.abi import Outcome, Reason
+from wfbt.kernels.abi import Liquidity, Outcome, Reason
 from wfbt.ledger.wording import stamp
 
 if TYPE_CHECKING:
@@ -53,7 +53,8 @@ class Attribution:
     the fills, unsigned).  All but the count are money of the account; a term is negative where it took.
 
     gross : the same fills at arrival prices without any cost, marked at closes; exits, liquidations and breakers arrive
-    at their own reference (docs/execution.md), so what a gap takes from a stop is gross.
+    at their own reference (docs/execution.md), so what a gap takes from a stop is gross; so does an order that rested
+    at its limit, since that was the price it had decided on.
     delay : reference against arrival, of the policy's orders: the price moved before they filled.
     spread, impact : what the price cost beyond the reference.
     fees, funding, liquidation : what was charged.
@@ -152,7 +153,9 @@ def attribute(ledger: Ledger) -> Attribution:
         )
     asset, row, ts = fills["asset"].astype(np.int64), ledger.fill_rows, fills["ts"]
     size = ledger.multiplier[asset] * fills["qty"]
-    decided, referred = ledger.v(fills["arrival"]), ledger.v(fills["reference"])
+    rested = fills["liquidity"] == Liquidity.MAKER
+    referred = ledger.v(fills["reference"])
+    decided = np.where(rested, referred, ledger.v(fills["arrival"]))
     rows = np.arange(len(ledger.ts))
     return Attribution(
         ledger=ledger,

@@ -84,6 +84,8 @@ def _watched(begun: int | None) -> Iterator[dict[str, set[str]]]:
     watching = True
 
     def is_library(path: str) -> bool:
+        if path.startswith("/dev/shm/"):
+            return False
         return any(path.startswith(one + os.sep) for one in own) or path.endswith((".py", ".pyc", ".so"))
 
     def is_hidden(path: str) -> bool:

@@ -37,9 +37,8 @@ def described(told: Mapping[str, Any]) -> list[str]:
         lines += [f"LEAK  {leak['text']}"]
         if len(leak["columns"]) > 1:
             lines.append(f"all that changed at this cut: {', '.join(leak['columns'])}")
-        lines.append("")
-    else:
-        lines += [sentence(told), ""]
+        return lines
+    lines += [sentence(told), ""]
     lines += [f"{name:<28} {value}" for name, value in rows(told)]
     lines += [f"it cannot see: {what}" for what in told["what_it_cannot_see"]]
     return lines + [f"note: {note}" for note in told["notes"]]
@@ -82,7 +81,8 @@ def warmth(told: Mapping[str, Any]) -> list[str]:
     for one in told["columns"]:
         how = "exactly" if one["tolerance"] == 0 else f"within {one['tolerance']:g}"
         bars = "never" if one["bars"] is None else f"{one['bars']:,}"
-        lines.append(f"{one['symbol']:<12} {one['name']:<16} {bars:>8}  {how}")
+        given = ", ".join(f"{key} {value}" for key, value in one["params"].items())
+        lines.append(f"{one['symbol']:<12} {one['name']:<16} {bars:>8}  {how}" + (f", with {given}" if given else ""))
     if not told["columns"]:
         lines = [f"nothing could be measured: {told['reasons']['bars']}"]
     lines += ["", f"the folds give {told['given']:,} bars before the first test bar ({moment(told['first_test'])})"]

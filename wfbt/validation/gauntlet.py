@@ -310,7 +310,10 @@ class Gauntlet:
             self.evaluations += 2
             found = _fill_differences(question, own, other, test.now)
             if found:
-                self._report(question, row, test.scheme, found, None)
+                # The decision that led to the fill tells more than the fill.
+                said = question.ask(market)
+                decided = [] if said is None else differences(question.base, said, test.now)
+                self._report(question, row, test.scheme, decided or found, market if decided else None)
             self.fills += 1
 
     def _report(

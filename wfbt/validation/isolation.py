@@ -29,6 +29,9 @@ I8 = npt.NDArray[np.int64]
 BEGUN = time.time_ns()
 """When this process had not asked a policy anything yet: what a policy keeps in files, it has written since."""
 
+ENVIRONMENT = dict(os.environ)
+"""As it was then: what a policy keeps there, it has written since."""
+
 TIMEOUT = 3600.0
 """Seconds until a process that does not answer is given up: far beyond what a rule that answered once can need."""
 
@@ -158,7 +161,7 @@ def isolated(policy: Policy, prefixes: Sequence[Prefix], at_home: bool = False) 
 
 def _environment(home: Path | None) -> dict[str, str]:
     places = [str(Path(wfbt.__file__).parents[1]), *(path or os.getcwd() for path in sys.path)]
-    out = dict(os.environ) | {"PYTHONPATH": os.pathsep.join(dict.fromkeys(places))}
+    out = ENVIRONMENT | {"PYTHONPATH": os.pathsep.join(dict.fromkeys(places))}
     if home is not None:
         # Compiled kernels are no memory of the policy's, and a minute to make.
         cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")

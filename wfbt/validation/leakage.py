@@ -54,11 +54,18 @@ class Effort:
 
 
 FEWEST, MOST = 40, 90
+USUAL_ROWS = 50_000
+MOST_TIMES = 4
 
 
-def effort_of_run(walked: int, given: int | None = None) -> Effort:
-    """For a run that evaluated `walked` candidates: a share of that, but never fewer than FEWEST; `given` instead."""
-    return Effort(evaluations=given or int(np.clip(walked, FEWEST, MOST)))
+def effort_of_run(walked: int, rows: int, given: int | None = None) -> Effort:
+    """For a run that evaluated `walked` candidates on `rows` decision bars; `given` instead.
+
+    A share of what was evaluated, but never fewer than FEWEST, and up to four times as many where bars are few: each
+    then costs little, and tests few decisions.
+    """
+    times = float(np.clip(USUAL_ROWS / max(rows, 1), 1.0, MOST_TIMES))
+    return Effort(evaluations=given or int(np.clip(walked, FEWEST, MOST) * times))
 
 
 def effort_of_check(cuts: int | None = None) -> Effort:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -38,12 +39,15 @@ class Warmth:
         Relative.
     longest : int
         Bars that were left to come to agree.
+    params : mapping
+        Of the candidate that was the slowest.
     """
 
     key: Key
     rows: int | None
     tolerance: float
     longest: int
+    params: Mapping[str, Any]
 
 
 def since(market: Market, start: int) -> Market:
@@ -123,5 +127,6 @@ def _one(question: Question, start: int, tolerance: float) -> list[Warmth]:
         settled = int(apart[-1]) + 1 if len(apart) else 0
         # What differs to the end has not come to agree; one row of luck at the end is no agreement.
         never = settled > rows * (1 - SHORTEST / 2)
-        out.append(Warmth(key=key, rows=None if never else settled, tolerance=allowed, longest=rows))
+        found = None if never else settled
+        out.append(Warmth(key=key, rows=found, tolerance=allowed, longest=rows, params=question.params))
     return out
