@@ -71,7 +71,7 @@ def folds(model: str, dist: str | None) -> float:
     for fold in range(FOLDS):
         train = closes[fold * 3_000 : fold * 3_000 + TRAIN]
         begun = time.perf_counter()
-        joined, (fit,) = learn([asked], given, train)
+        joined, (fit,), _ = learn([asked], given, train)
         taken += time.perf_counter() - begun
         assert fit.model == model, fit.notes
         if model == "gjr-garch":

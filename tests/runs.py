@@ -34,6 +34,7 @@ STRATEGY: dict[str, Any] = {
     "exits": {"atr": 14, "stop_atr": 3.0, "take_atr": 4.0},
     "limits": {"max_daily_loss": None, "max_drawdown": None, "cooldown": None, "max_leverage": 2},
     "folds": {"count": 3, "train": "60d", "embargo": "24h"},
+    "robustness": None,
     "report": {"tearsheets": "none"},
 }
 

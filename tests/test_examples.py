@@ -39,7 +39,7 @@ def sample():
 
 
 def short(path, out, **options):
-    overrides = [*SHORTER.get(path.stem, SHORT), *options.pop("overrides", ())]
+    overrides = [*SHORTER.get(path.stem, SHORT), "robustness=null", *options.pop("overrides", ())]
     return wfbt.run(path, folds=2, overrides=overrides, out=out, **options)
 
 
@@ -60,7 +60,7 @@ def check_result(result, folder):
         check_numbers(fold["out_of_sample"])
     check_numbers(told["oos"])
     check_numbers(told["benchmark"])
-    assert set(told["timing"]) == {"load_s", "walk_forward_s", "leakage_s", "report_s", "total_s"}
+    assert set(told["timing"]) == {"load_s", "walk_forward_s", "leakage_s", "robustness_s", "report_s", "total_s"}
     assert result.run_id == told["run_id"] == folder.name.rpartition("-")[2]
 
 

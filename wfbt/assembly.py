@@ -38,7 +38,7 @@ from wfbt.policy.hybrid import Hybrid
 from wfbt.policy.rotate import Rotation
 from wfbt.policy.search import Candidates, candidates
 from wfbt.setups import account_of, measured_delays, setup_of
-from wfbt.validation.folds import Fold, over_time, overlapping
+from wfbt.validation.folds import Fold, ends_of, learnt_before, over_time, overlapping, windows
 from wfbt.validation.predictions import check_predictions
 from wfbt.validation.sleeves import PairLatency, Portfolio, Sleeve, pair_market, parts_of
 from wfbt.validation.walk_forward import Study, WalkForward, tested_rows
@@ -417,6 +417,27 @@ def matrix_of(
         int(given.embargo),
         label_ends(study.deck, studies) if given.purge == "auto" else None,
         anchored=given.scheme == "anchored",
+    )
+
+
+def moved_plan(config: schema.Strategy, study: Study | Portfolio, share: float) -> list[Fold]:
+    """The folds of a walk-forward whose borders come `share` of a test window later; the last border stays."""
+    given, close, deck = config.folds, study.deck.close_ts, study.deck
+    opens, end = close - deck.period, int(close[-1])
+    borders = windows(opens, end, given.count, int(given.train), None if given.test == "auto" else int(given.test))
+    studies = [study] if isinstance(study, Study) else [member.study for member in study.members]
+    automatic = given.purge == "auto"
+    step = round(share * (borders[1] - borders[0]))
+    return list(
+        learnt_before(
+            opens,
+            [*(border + step for border in borders[:-1]), borders[-1]],
+            int(given.train),
+            0 if automatic else int(given.purge),
+            int(given.embargo),
+            ends_of(opens, label_ends(deck, studies) if automatic else None),
+            anchored=given.scheme == "anchored",
+        )
     )
 
 

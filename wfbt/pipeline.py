@@ -18,6 +18,7 @@ from wfbt.assembly import (
     dropped_note,
     identity_of,
     matrix_of,
+    moved_plan,
     policies_of,
     read_market,
     seen_from,
@@ -30,7 +31,7 @@ from wfbt.compute import cores
 from wfbt.config import schema
 from wfbt.config.load import dump_yaml, load_strategy
 from wfbt.data.market import Market
-from wfbt.errors import ConfigError, LeakError, TrialsError, WfbtError
+from wfbt.errors import ConfigError, LeakError, PolicyError, TrialsError, WfbtError
 from wfbt.files import sync_folder
 from wfbt.ledger.chain import Chain
 from wfbt.ledger.ledger import Ledger
@@ -43,6 +44,7 @@ from wfbt.report.artifacts import write_frame, write_json, write_text
 from wfbt.results import candidates_frame, equity_frame, result_dict
 from wfbt.validation.gauntlet import gauntlet
 from wfbt.validation.luck import overfitting_section
+from wfbt.validation.robustness.suite import Moved, robustness
 from wfbt.validation.sleeves import Portfolio
 from wfbt.validation.walk_forward import Study, WalkForward
 
@@ -151,7 +153,9 @@ def run(
         for ledger in (walk.ledger, benchmark, *(one.in_sample for one in walk.folds)):
             ledger.reconcile()
         replayed = time.monotonic()
-        result = result_dict(run_id, config, market, study, walk, benchmark, verdict, pairs)
+        robust = _robustness(config, study, walk, partial / ".trials", resume, progress)
+        asked = time.monotonic()
+        result = result_dict(run_id, config, market, study, walk, benchmark, verdict, pairs, robust)
         result["notes"] += dropped_note(dropped) + short_of(config, market) + untiered(config)
         # Before anything can be seen: a run that is killed from here on has looked, and looks again as the same look.
         look = look_of(run_id, identity, market, walk, result)
@@ -170,7 +174,8 @@ def run(
             "load_s": round(loaded - begun, 3),
             "walk_forward_s": round(walked_at - loaded + replayed - looked, 3),
             "leakage_s": round(looked - walked_at, 3),
-            "report_s": round(done - replayed, 3),
+            "robustness_s": round(asked - replayed, 3),
+            "report_s": round(done - asked, 3),
             "total_s": round(done - begun, 3),
         }
         write_json(partial / "result.json", result)
@@ -180,6 +185,35 @@ def run(
         else:
             _publish(partial, final)
     return RunResult(run_id=run_id, folder=final, config=config, walk=walk, benchmark=benchmark, _result=result)
+
+
+def _robustness(
+    config: schema.Strategy, study: Study | Portfolio, walk: WalkForward, kept: Path, resume: bool, progress: Progress
+) -> dict[str, Any] | None:
+    """The section of result.json; None where the strategy asks for none.
+
+    Nothing that is replayed here is chosen from, so it is no look.
+    """
+    if config.robustness is None:
+        return None
+    scheme = config.folds.scheme
+    if scheme not in ("rolling", "anchored"):
+        why = f"folds.scheme {scheme} has no test windows that follow each other and could be moved"
+        return robustness(config.robustness, study, walk, config.seed, why, progress)
+    moved = []
+    for place, share in enumerate(config.robustness.offsets, start=1):
+
+        def told(what: str, done: int, total: int, share: float = share) -> None:
+            progress(f"robustness: borders {share:.0%} of a test window later: {what}", done, total)
+
+        try:
+            folds = moved_plan(config, study, share)
+            ledger = walked(study, folds, kept / f"offset{place}", resume, told).ledger
+        except (ConfigError, PolicyError) as error:  # the run itself was walked, so this is no mistake of its strategy
+            moved.append(Moved(share=share, ledger=None, why=str(error)))
+        else:
+            moved.append(Moved(share=share, ledger=ledger))
+    return robustness(config.robustness, study, walk, config.seed, moved, progress)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -41,7 +41,7 @@ SCHEMA_VERSION = "1"
 # What result.json will hold once it is evaluated.
 NOT_EVALUATED = {
     "volatility": "no model of volatility is asked for: the strategy has no volatility section",
-    "robustness": "no robustness test is run by this version",
+    "robustness": "the strategy's robustness section is null",
     "stress": "no stress test is run by this version",
     "monte_carlo": "no path is simulated by this version",
     "ruin": "no probability of ruin is estimated by this version",
@@ -64,10 +64,11 @@ def result_dict(
     benchmark: Ledger,
     leaks: Verdict,
     pairs: Sequence[Pair] = (),
+    robust: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The content of result.json but for what needs the trial ledger (trials, overfitting) and its timing.
 
-    `pairs` are the walk-forwards of other window lengths.
+    `pairs` are the walk-forwards of other window lengths, `robust` is the section on robustness.
     """
     oos = medians([path.told for path in walk.paths]) if walk.paths else walk.ledger.metrics()
     folds = [_fold(one, study) for one in walk.folds]
@@ -82,6 +83,8 @@ def result_dict(
     volatility = forecast_quality(study, walk, config.exits.atr)
     if volatility is not None:
         del reasons["volatility"]
+    if robust is not None:
+        del reasons["robustness"]
     plan = regime_plan(config.regimes, config.seed)
     if plan is None:
         reasons["regimes"] = "the strategy's regimes section is null"
@@ -109,6 +112,7 @@ def result_dict(
         "leakage": leakage_dict(leaks, market),
         **dict.fromkeys(NOT_EVALUATED),
         "volatility": volatility,
+        "robustness": robust,
         "regimes": None if split is None else regimes_told(split),
         "reasons": reasons,
     }

@@ -18,6 +18,7 @@ from wfbt.config.inputs import Series
 from wfbt.config.learning import Volatility
 from wfbt.config.load import canonical_bytes, dump_yaml, load_strategy, resolved
 from wfbt.config.policies import Policy, Range
+from wfbt.config.robustness import Robustness
 from wfbt.config.schema import (
     Constant,
     Cooldown,
@@ -397,7 +398,7 @@ def keys_of(model: type[BaseModel]) -> set[str]:
     "model",
     [
         *(Strategy, Data, Series, Symbol, Policy, Range, Lognormal, Empirical, Selection, Cooldown, Participation),
-        *(Twap, Vwap, Pov, Iceberg, Tier, FeeTier, Cap, Correlated, Ratchet, Scale, Volatility),
+        *(Twap, Vwap, Pov, Iceberg, Tier, FeeTier, Cap, Correlated, Ratchet, Scale, Volatility, Robustness),
     ],
 )
 def test_every_key_is_in_the_documentation(model: type[BaseModel]) -> None:

@@ -33,7 +33,7 @@ def asked(model="gjr-garch", dist="t", horizon=DAY, closes=CLOSES, days=365.0):
 
 
 def column(learner, frames, train=TRAIN):
-    joined, fits = learn([learner], frames, train)
+    joined, fits, _ = learn([learner], frames, train)
     return joined["X"]["volatility"].to_numpy(), fits
 
 

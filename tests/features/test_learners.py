@@ -39,7 +39,7 @@ class Centre:
 
 
 def test_a_fitted_feature_learns_from_the_training_rows_alone_and_joins_every_row():
-    joined, fits = learn([Centre()], frames(), CLOSES[2:5])
+    joined, fits, _ = learn([Centre()], frames(), CLOSES[2:5])
     np.testing.assert_array_equal(joined["X"]["distance"], np.arange(10.0) - 3.0)
     np.testing.assert_array_equal(fits[0].rows, CLOSES[2:5])
 
@@ -50,7 +50,7 @@ def test_a_fit_that_says_it_read_a_row_outside_its_fold_is_refused_with_that_row
 
 
 def test_training_rows_may_lie_on_both_sides_of_a_test_block():
-    joined, fits = learn([Centre()], frames(), np.concatenate([CLOSES[:2], CLOSES[8:]]))
+    joined, fits, _ = learn([Centre()], frames(), np.concatenate([CLOSES[:2], CLOSES[8:]]))
     assert joined["X"]["distance"].iloc[0] == -4.5 and len(fits[0].rows) == 4
 
 
@@ -59,7 +59,7 @@ def test_a_later_feature_sees_the_columns_of_an_earlier_one():
         def columns(self, frames):
             return {symbol: {"twice": 2.0 * frame["distance"].to_numpy()} for symbol, frame in frames.items()}
 
-    joined, _ = learn([Centre(), Twice()], frames(), CLOSES[:3])
+    joined, *_ = learn([Centre(), Twice()], frames(), CLOSES[:3])
     np.testing.assert_array_equal(joined["X"]["twice"], 2.0 * joined["X"]["distance"])
 
 

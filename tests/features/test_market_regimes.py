@@ -112,7 +112,7 @@ def test_the_future_does_not_change_what_a_rule_sees_of_the_past(frames, options
 
 def test_the_rows_that_were_read_are_the_training_rows(frames):
     train = clock_of(frames)[100:1600]
-    joined, fits = learn([learner(frames)], frames, train)
+    joined, fits, _ = learn([learner(frames)], frames, train)
     assert [(one.what, one.symbol) for one in fits] == [("regimes", "A"), ("regimes", "B")]
     for one in fits:
         np.testing.assert_array_equal(one.rows, train)
@@ -173,10 +173,10 @@ def test_fewer_states_keep_their_names_and_say_why():
 
 def test_where_nothing_can_be_learnt_nothing_is_known_and_the_reason_stands_beside_the_rows(frames):
     train = clock_of(frames)[:150]
-    joined, fits = learn([learner(frames)], frames, train)
+    joined, fits, _ = learn([learner(frames)], frames, train)
     assert joined["A"][["regime", "regime_calm"]].isna().all().all()
     assert fits[0].notes[0] == "3 states were not kept: 126 training rows are fewer than 100 for each state"
     assert fits[0].notes[-1] == "no regimes"
     still = {"A": frame(np.full(ROWS, 100.0))}
-    _, fits = learn([learner(still)], still, clock_of(still)[:1000])
+    _, fits, _ = learn([learner(still)], still, clock_of(still)[:1000])
     assert "does not vary" in fits[0].notes[0]

@@ -60,6 +60,7 @@ limits:
   liquidity: 1.0
   max_volatility: 0.9
 folds: {{count: 12, train: 365d}}
+robustness: null
 report: {{tearsheets: none}}
 """
 

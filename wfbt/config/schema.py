@@ -25,6 +25,7 @@ from wfbt.config.inputs import ManySeries, Timeframes
 from wfbt.config.learning import MaybeVolatility
 from wfbt.config.policies import Policy, Sleeves
 from wfbt.config.regimes import Regimes, check_states
+from wfbt.config.robustness import MaybeRobustness, Robustness
 from wfbt.config.section import Section, tag_of_model
 from wfbt.config.support import refusals
 from wfbt.config.trading import (
@@ -423,7 +424,7 @@ class Strategy(Section):
     folds: Folds = Folds()
     regimes: Regimes | None = Regimes()
     volatility: MaybeVolatility = None
-    robustness: Off = None
+    robustness: MaybeRobustness = Robustness()
     monte_carlo: Off = None
     leaks: Leaks = Leaks()
     report: Report = Report()

@@ -23,7 +23,6 @@ NOT_YET: Mapping[str, str] = {
     "sleeves.members.*.policy.hybrid.confirm.model": "only rules are replayed",
     "sleeves.members.*.policy.ensemble.*.model": "only rules are replayed",
     "sleeves.members.*.policy.rotate.*.model": "only rules are replayed",
-    "robustness": "no robustness tests are run",
     "monte_carlo": "no Monte Carlo paths are run",
 }
 """Key path, or key path=value, to the reason.  Delete the line when the thing exists.

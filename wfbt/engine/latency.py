@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import log
 
 import numpy as np
@@ -141,11 +141,11 @@ class Latency:
 
     def scaled(self, factor: float) -> Latency:
         """Every delay times `factor`."""
-        return Latency(
+        return replace(
+            self,
             order=self.order.scaled(factor),
             feed=self.feed.scaled(factor),
             response=self.response.scaled(factor),
-            adverse=self.adverse,
         )
 
     @property

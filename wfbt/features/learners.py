@@ -91,24 +91,36 @@ def training_frames(frames: Frames, train: I8) -> dict[str, pd.DataFrame]:
 
 def learn(
     learners: Iterable[Learner], frames: Frames, train: I8
-) -> tuple[dict[str, pd.DataFrame], tuple[FitRows, ...]]:
-    """`frames` with the columns of `learners` fitted on the rows that close at `train`, and what each fit has read.
+) -> tuple[dict[str, pd.DataFrame], tuple[FitRows, ...], tuple[Fitted, ...]]:
+    """`frames` with the columns of `learners` fitted on the rows that close at `train`, what each fit has read, and
+    what has learnt.
 
     A learner sees the columns of those before it.  ConfigError where two columns have one name, PolicyError where a fit
     has read a row that is not in `train`.
     """
     out = dict(frames)
     fits: list[FitRows] = []
+    fitted: list[Fitted] = []
     for learner in learners:
-        fitted = learner.fit(training_frames(out, train))
-        for one in fitted.fits:
-            one.check(train)
-        fits += fitted.fits
-        for symbol, columns in fitted.columns(out).items():
+        one = learner.fit(training_frames(out, train))
+        for fit in one.fits:
+            fit.check(train)
+        fits += one.fits
+        fitted.append(one)
+        for symbol, columns in one.columns(out).items():
             if taken := sorted(set(columns) & set(out[symbol].columns)):
                 raise ConfigError(
                     f"{learner.key}: a rule would see its column {taken[0]}, and sees one of that name already; "
                     "call the series something else"
                 )
             out[symbol] = out[symbol].assign(**columns)
-    return out, tuple(fits)
+    return out, tuple(fits), tuple(fitted)
+
+
+def apply(fitted: Iterable[Fitted], frames: Frames) -> dict[str, pd.DataFrame]:
+    """`frames` with the columns of what has learnt already, which may have been shown other prices."""
+    out = dict(frames)
+    for one in fitted:
+        for symbol, columns in one.columns(out).items():
+            out[symbol] = out[symbol].assign(**columns)
+    return out

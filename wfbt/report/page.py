@@ -17,6 +17,7 @@ from wfbt.report.formats import CAUSES, METRICS, MISSING, moment, params, plain,
 from wfbt.report.leakage import section
 from wfbt.report.overfitting import luck
 from wfbt.report.regimes import growth_by_regime, regimes_section
+from wfbt.report.robustness import robustness_figures, robustness_section
 from wfbt.report.summary import break_even, searched, sentences, span
 from wfbt.report.trials import tried
 from wfbt.report.volatility import volatility_figures, volatility_section
@@ -67,6 +68,7 @@ def render_index(result: Mapping[str, Any], curves: Curves, trades: pd.DataFrame
     folds = result.get("folds") or []
     moved, fixed = searched(folds)
     plots = figures(result, curves, trades) | volatility_figures(result)
+    plots |= robustness_figures(result.get("robustness"))
     if (by_regime := growth_by_regime(result.get("regimes"), curves)) is not None:
         plots["regimes"] = by_regime
     drawn = {name: _script_json(figure.to_json()) for name, figure in plots.items()}
@@ -87,6 +89,7 @@ def render_index(result: Mapping[str, Any], curves: Curves, trades: pd.DataFrame
         missed=_missed(result, notes),
         luck=luck(result, notes),
         volatility=volatility_section(result, notes.cell),
+        robust=robustness_section(result.get("robustness"), notes.cell),
         months=_months(curves),
         trades=_trades(trades),
         efficiency=notes.cell(result, "walk_forward_efficiency", "ratio"),

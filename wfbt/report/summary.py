@@ -7,6 +7,7 @@ from typing import Any
 
 from wfbt.report.formats import COSTS, listing, moment, reason, show
 from wfbt.report.leakage import sentence
+from wfbt.report.robustness_words import robustness_finding
 from wfbt.report.trials import looked
 
 FEW_TRADES = 30
@@ -30,6 +31,7 @@ def findings(result: Mapping[str, Any]) -> list[str]:
         *_across_folds(result),
         *_cost(result),
         *break_even(result),
+        *robustness_finding(result.get("robustness")),
         *_events(result.get("events") or {}),
         *([looked(result["trials"])] if result.get("trials") else []),
         *_untested(result),

@@ -207,24 +207,32 @@ def _bps(one: Outcome) -> float | None:
     return one.paid / one.traded / BPS if one.traded else None
 
 
-def _at(decided: Decided, multiple: float) -> Outcome:
-    """Replay at `multiple` of fees, spread and impact."""
+def dearer(decided: Decided, multiple: float, rebate: float = 1.0) -> Decided:
+    """The same decisions at `multiple` of fees, spread and impact, and `rebate` of what a maker is paid."""
     rules = decided.rules
-    dear = rules._replace(
-        maker=rules.maker * (multiple if rules.maker > 0 else 1.0),
-        taker=rules.taker * multiple,
-        half_spread=rules.half_spread * multiple,
-    )
     deck = _scaled_impact(decided.deck, multiple)
     fees = deck.venue.fees.copy()
-    fees["maker"] *= np.where(fees["maker"] > 0, multiple, 1.0)
+    fees["maker"] *= np.where(fees["maker"] > 0, multiple, rebate)
     fees["taker"] *= multiple
-    deck = replace(deck, venue=deck.venue._replace(fees=fees))
-    lanes = replay_lanes(deck, [decided.intents], [span(deck, decided.first, decided.last)], dear)
+    return replace(
+        decided,
+        deck=replace(deck, venue=deck.venue._replace(fees=fees)),
+        rules=rules._replace(
+            maker=rules.maker * (multiple if rules.maker > 0 else rebate),
+            taker=rules.taker * multiple,
+            half_spread=rules.half_spread * multiple,
+        ),
+    )
+
+
+def _at(decided: Decided, multiple: float) -> Outcome:
+    """Replay at `multiple` of fees, spread and impact."""
+    dear = dearer(decided, multiple)
+    lanes = replay_lanes(dear.deck, [dear.intents], [span(dear.deck, dear.first, dear.last)], dear.rules)
     tally = lanes.tallies[0]
     return Outcome(
         multiple=multiple,
-        total_return=float(tally["equity"] / rules.cash - 1.0),
+        total_return=float(tally["equity"] / dear.rules.cash - 1.0),
         paid=float(tally["fees"] + tally["spread"] + tally["impact"]),
         traded=float(tally["traded"]),
     )

@@ -240,11 +240,15 @@ def walk_sleeves(
         test = rows_of(fold.test)
         shares = _shares(portfolio, place, fold, alone)
         views = {name: walk.views[place] for name, walk in alone.items()}
-        pages, forecast = _pages(portfolio, shares, views), _forecast(views)
+        wants = {
+            member.name: member.study.columns(share.trial.chosen, views[member.name])
+            for member, share in zip(portfolio.members, shares, strict=True)
+        }
+        pages, forecast = pages_of(portfolio, shares, wants), forecast_of(views)
         train = [(int(block.start), int(block.stop)) for block in fold.train]
-        learnt = [_say(portfolio, pages, forecast, block, {}).intents() for block in train]
-        trial = _tried(portfolio, [*learnt, _say(portfolio, pages, forecast, test, {}).intents()], [*train, test])
-        parts.append(_say(portfolio, pages, forecast, test, carried))
+        learnt = [say_pages(portfolio, pages, forecast, block, {}).intents() for block in train]
+        trial = _tried(portfolio, [*learnt, say_pages(portfolio, pages, forecast, test, {}).intents()], [*train, test])
+        parts.append(say_pages(portfolio, pages, forecast, test, carried))
         in_sample = in_one([replay_ledger(book, own, rules, *block) for own, block in zip(learnt, train, strict=True)])
         results.append((in_sample, trial, shares))
     first, last = rows_of(folds[0].test)[0], rows_of(folds[-1].test)[1]
@@ -310,19 +314,18 @@ def _learnt(shares: Sequence[SleeveFold]) -> F8:
     return np.stack([one.trial.train_returns[one.trial.chosen] for one in shares], axis=1)
 
 
-def _pages(portfolio: Portfolio, shares: Sequence[SleeveFold], views: Mapping[str, View]) -> dict[str, Columns]:
-    """What each pair's sleeve wants on the whole span, targets times its weight."""
-    pages = {}
-    for member, share in zip(portfolio.members, shares, strict=True):
-        study = member.study
-        wants = study.columns(share.trial.chosen, views[member.name])
-        for symbol in member.symbols:
-            own = wants[symbol]
-            pages[pair_name(symbol, member.name)] = _weighted(own, share.weight)
-    return pages
+def pages_of(
+    portfolio: Portfolio, shares: Sequence[SleeveFold], wants: Mapping[str, Mapping[str, Columns]]
+) -> dict[str, Columns]:
+    """What each pair's sleeve wants on the whole span, targets times its weight, of what the sleeves want by name."""
+    return {
+        pair_name(symbol, member.name): _weighted(wants[member.name][symbol], share.weight)
+        for member, share in zip(portfolio.members, shares, strict=True)
+        for symbol in member.symbols
+    }
 
 
-def _forecast(views: Mapping[str, View]) -> dict[str, F8] | None:
+def forecast_of(views: Mapping[str, View]) -> dict[str, F8] | None:
     """The sleeves' forecasts by symbol and by pair; sleeves of one symbol have learnt the same."""
     own = {name: view.forecast for name, view in views.items() if view.forecast is not None}
     if not own:
@@ -331,7 +334,7 @@ def _forecast(views: Mapping[str, View]) -> dict[str, F8] | None:
     return pairs | {symbol: column for told in own.values() for symbol, column in told.items()}
 
 
-def _say(
+def say_pages(
     portfolio: Portfolio,
     pages: Mapping[str, Columns],
     forecast: Mapping[str, F8] | None,

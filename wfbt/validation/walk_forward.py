@@ -27,7 +27,7 @@ from wfbt.engine.sweep import replay_lanes
 from wfbt.engine.tape import Deck
 from wfbt.errors import ConfigError, PolicyError
 from wfbt.features.forecast import COLUMN
-from wfbt.features.learners import FitRows, Learner, learn
+from wfbt.features.learners import FitRows, Fitted, Learner, learn
 from wfbt.kernels.abi import Rules
 from wfbt.ledger.chain import Chain
 from wfbt.ledger.ledger import Ledger
@@ -54,12 +54,15 @@ class View:
         What was fitted on which rows; checked to be training rows.
     forecast : mapping of symbol to (T,) float64, or None
         Volatility a year, forecast at each close by what was fitted; None where no model of it is.
+    fitted : tuple of Fitted
+        What has learnt, in the order of the study's learners.
     """
 
     frames: Mapping[str, pd.DataFrame]
     train: I8 | None = None
     fits: tuple[FitRows, ...] = ()
     forecast: Mapping[str, F8] | None = None
+    fitted: tuple[Fitted, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -93,20 +96,23 @@ class Study:
         if not self.fitted:
             return View(frames=self.frames)
         train = training_times(self.deck, fold)
-        frames, fits = learn(self.learners, self.frames, train)
+        frames, fits, fitted = learn(self.learners, self.frames, train)
         if self.rule.fitted:
             closes = {symbol: pd.DatetimeIndex(frame.index).as_unit("ns").asi8 for symbol, frame in frames.items()}
             fits += tuple(
                 FitRows(what="policy", symbol=symbol, rows=own[np.isin(own, train)]) for symbol, own in closes.items()
             )
-        return self.seen(frames, train, fits)
+        return replace(self.seen(frames, train, fits), fitted=fitted)
 
     def seen(self, frames: Mapping[str, pd.DataFrame], train: I8 | None, fits: tuple[FitRows, ...] = ()) -> View:
         """A view of `frames` that have the columns of every learner."""
-        forecast = None
-        if any(one.key == COLUMN for one in self.learners):
-            forecast = {symbol: frame[COLUMN].to_numpy(np.float64) for symbol, frame in frames.items()}
-        return View(frames=frames, train=train, fits=fits, forecast=forecast)
+        return View(frames=frames, train=train, fits=fits, forecast=self.forecast_in(frames))
+
+    def forecast_in(self, frames: Mapping[str, pd.DataFrame]) -> dict[str, F8] | None:
+        """Volatility a year (T,) that the columns of `frames` forecast; None where no model of it is."""
+        if not any(one.key == COLUMN for one in self.learners):
+            return None
+        return {symbol: frame[COLUMN].to_numpy(np.float64) for symbol, frame in frames.items()}
 
     def judged(self, shown: Sequence[tuple[View, slice]]) -> Deck:
         """The deck that accounts are judged on, each block of decision bars by the forecasts of its view."""
@@ -129,7 +135,11 @@ class Study:
 
     def columns(self, candidate: int, view: View) -> dict[str, Columns]:
         """What a candidate wants of every symbol of the deck; of one that is not in `frames`, nothing."""
-        wants = evaluate(self.rule, view.frames, self.candidates[candidate], view.train)
+        return self.wants(self.candidates[candidate], view)
+
+    def wants(self, params: Mapping[str, Any], view: View) -> dict[str, Columns]:
+        """What the policy wants with `params`, which need be no candidate's."""
+        wants = evaluate(self.rule, view.frames, params, view.train)
         if self.scale:
             wants = {name: replace(one, scale=self._scaled(view.frames[name])) for name, one in wants.items()}
         places = zip(self.deck.symbols, self.deck.places, strict=True)
