@@ -255,6 +255,8 @@ def build(rng: np.random.Generator, rows: int, assets: int, features: frozenset[
             tail=float(rng.choice([0.05, 0.1])),
             window=int(rng.choice([30, 36, 250])),
         )
+    if rng.random() < 0.2:  # the spread widens on some rows
+        activity = activity._replace(wider=rng.choice([1.0, 10.0], rows))
     return Case(tape, intents, stamps, spec, rules, activity, venue)
 
 

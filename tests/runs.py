@@ -36,6 +36,10 @@ STRATEGY: dict[str, Any] = {
     "folds": {"count": 3, "train": "60d", "embargo": "24h"},
     "robustness": None,
     "report": {"tearsheets": "none"},
+    # What a test is not about is off: a null here, and what the test gives replaces it.
+    "stress": None,
+    "capacity": None,
+    "decay": None,
 }
 
 

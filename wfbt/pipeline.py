@@ -42,10 +42,15 @@ from wfbt.registry.memory import only_one
 from wfbt.registry.trials import Trials, ledger_file, told
 from wfbt.report.artifacts import write_frame, write_json, write_text
 from wfbt.results import candidates_frame, equity_frame, result_dict
+from wfbt.setups import scenarios_of
+from wfbt.validation.again import Ran
+from wfbt.validation.capacity import capacity_section
+from wfbt.validation.decay import decay_section
 from wfbt.validation.gauntlet import gauntlet
 from wfbt.validation.luck import overfitting_section
 from wfbt.validation.robustness.suite import Moved, robustness
 from wfbt.validation.sleeves import Portfolio
+from wfbt.validation.stress import stress_section
 from wfbt.validation.walk_forward import Study, WalkForward
 
 Progress = Callable[[str, int, int], None]
@@ -161,6 +166,8 @@ def run(
         look = look_of(run_id, identity, market, walk, result)
         result["trials"] = told(Trials.open(trials, create=True), look, cell_looks(look, identity, result))
         result["overfitting"] = overfitting_section(walk, benchmark, config.seed, result["trials"]["looks_by_anyone"])
+        progress("stress, capacity and decay", 0, 0)
+        result |= _hardship(config, study, walk, benchmark, jobs)
         for leftover in partial.iterdir():
             if leftover.name != ".trials":
                 shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
@@ -185,6 +192,23 @@ def run(
         else:
             _publish(partial, final)
     return RunResult(run_id=run_id, folder=final, config=config, walk=walk, benchmark=benchmark, _result=result)
+
+
+def _hardship(
+    config: schema.Strategy, study: Study | Portfolio, walk: WalkForward, benchmark: Ledger, jobs: int
+) -> dict[str, Any]:
+    """What the account does on bad days and with more money, and how long its signals last: keys of result.json."""
+    ran, out = Ran.of(study, walk, config.seed), {}
+    if config.stress is not None:
+        out["stress"] = stress_section(
+            ran, benchmark, scenarios_of(config), config.mandate.max_stress_loss, history=config.stress.history,
+            jobs=jobs,
+        )  # fmt: skip
+    if config.capacity is not None:
+        out["capacity"] = capacity_section(walk.decided, config.capacity.sizes, jobs)
+    if config.decay is not None:
+        out["decay"] = decay_section(ran, config.decay.lags, config.decay.resamples)
+    return out
 
 
 def _robustness(

@@ -42,11 +42,11 @@ SCHEMA_VERSION = "1"
 NOT_EVALUATED = {
     "volatility": "no model of volatility is asked for: the strategy has no volatility section",
     "robustness": "the strategy's robustness section is null",
-    "stress": "no stress test is run by this version",
+    "stress": "the strategy's stress section is null",
     "monte_carlo": "no path is simulated by this version",
     "ruin": "no probability of ruin is estimated by this version",
-    "capacity": "capacity is not measured by this version",
-    "decay": "alpha decay is not measured by this version",
+    "capacity": "the strategy's capacity section is null",
+    "decay": "the strategy's decay section is null",
 }
 
 
@@ -85,6 +85,9 @@ def result_dict(
         del reasons["volatility"]
     if robust is not None:
         del reasons["robustness"]
+    for key in ("stress", "capacity", "decay"):  # filled in by the pipeline
+        if getattr(config, key) is not None:
+            del reasons[key]
     plan = regime_plan(config.regimes, config.seed)
     if plan is None:
         reasons["regimes"] = "the strategy's regimes section is null"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from wfbt.config import schema, trading
+from wfbt.config import schema, stress, trading
 from wfbt.config.learning import Volatility
 from wfbt.engine.account import Account, Exits, Limits, Ratchet, Sizing
 from wfbt.engine.costs import Costs, Impact
@@ -15,6 +15,7 @@ from wfbt.engine.orders import Orders, Participation, Schedule
 from wfbt.engine.setup import Setup
 from wfbt.engine.venue import FeeTier, Tier
 from wfbt.errors import ConfigError
+from wfbt.validation.scenarios import Scenario
 
 
 def setup_of(config: schema.Strategy, period: int) -> Setup:
@@ -172,3 +173,86 @@ def _schedule(given: Any) -> Schedule | None:
     if isinstance(given, trading.Pov):
         return Schedule.pov(given.share)
     return Schedule.iceberg(given.display)
+
+
+def scenarios_of(config: schema.Strategy) -> tuple[Scenario, ...]:
+    """Every bad day that the stress section asks for, in the order of the report."""
+    given = config.stress
+    if given is None:
+        return ()
+    out: list[Scenario] = []
+    if (crash := given.flash_crash) is not None:
+        for side, shock, word in (("long", -crash.shock, "fall"), ("short", crash.shock, "jump")):
+            for bars in crash.bars:
+                over = "one bar" if bars == 1 else f"{bars} bars"
+                out.append(
+                    Scenario(
+                        name=f"flash {'crash' if side == 'long' else 'melt-up'}, {over}",
+                        what=f"prices {word} {crash.shock:.0%} within {over} and take back {crash.recover:.0%} of it",
+                        worst=side,
+                        shock=shock,
+                        bars=bars,
+                        recover=crash.recover,
+                    )
+                )
+    if (crisis := given.liquidity_crisis) is not None:
+        what = f"spread x {crisis.spread:g} and volume x {crisis.volume:g} for {crisis.lasts}"
+        out.append(
+            Scenario(
+                name="liquidity crisis", what=what, worst="trading", spread=crisis.spread, volume=crisis.volume,
+                lasts=int(crisis.lasts),
+            )
+        )  # fmt: skip
+    if (broken := given.correlation_breakdown) is not None:
+        for couple, what in (("rho", f"all correlations {broken.rho:g}"), ("flip", "every correlation turns its sign")):
+            out.append(
+                Scenario(
+                    name=f"correlation breakdown, {'to one' if couple == 'rho' else 'flipped'}",
+                    what=f"{what} for {broken.lasts}", couple=couple, rho=broken.rho, lasts=int(broken.lasts),
+                )
+            )  # fmt: skip
+    for length in given.outage or ():
+        out.append(
+            Scenario(
+                name=f"exchange outage, {length}", what=f"no order is matched for {length}", worst="held",
+                outage=int(length),
+            )
+        )  # fmt: skip
+    if (failed := given.failed_orders) is not None:
+        what = f"{failed.probability:.3g} of all orders fail and go out again after {failed.retry}"
+        out.append(
+            Scenario(name="failed orders", what=what, worst="all", fails=failed.probability, retry=int(failed.retry))
+        )
+    if (stale := given.stale_feed) is not None:
+        lag = "1 bar" if stale.bars == 1 else f"{stale.bars} bars"
+        what = f"the feed lags {lag} behind for {stale.lasts}, until a second one takes over"
+        out.append(Scenario(name="stale feed", what=what, worst="trading", stale=stale.bars, lasts=int(stale.lasts)))
+    return (*out, *(_own_scenario(name, one) for name, one in given.scenarios.items()))
+
+
+def _own_scenario(name: str, given: stress.Scenario) -> Scenario:
+    parts = []
+    if given.shock:
+        of = "prices" if given.symbols is None else f"prices of {', '.join(given.symbols)}"
+        back = f", {given.recover:.0%} of it back" if given.recover else ""
+        parts.append(f"{of} {given.shock:+.0%} over {given.bars} bar{'s' if given.bars > 1 else ''}{back}")
+    if given.spread != 1 or given.volume != 1:
+        parts.append(f"spread x {given.spread:g}, volume x {given.volume:g} for {given.lasts}")
+    if given.outage:
+        parts.append(f"no order is matched for {given.outage}")
+    thin = given.spread != 1 or given.volume != 1
+    worst = ("long" if given.shock < 0 else "short") if given.shock else "held" if given.outage else "trading"
+    return Scenario(
+        name=name,
+        what="; ".join(parts),
+        at=None if given.at == "worst" else int(given.at),
+        worst=worst,
+        shock=given.shock,
+        bars=given.bars,
+        recover=given.recover,
+        symbols=given.symbols,
+        spread=given.spread,
+        volume=given.volume,
+        lasts=int(given.lasts) if thin else 0,
+        outage=int(given.outage or 0),
+    )

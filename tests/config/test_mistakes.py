@@ -116,6 +116,29 @@ GOLDEN = {
     "orders: {schedule: {model: iceberg, display: 1.5}}": (
         "orders.schedule.display must be <= 1 (a fraction: 0.05 means 5%), was 1.5 (line 4)"
     ),
+    # bad days
+    "stress: {flash_crash: {shok: 0.2}}": "unknown key stress.flash_crash.shok; did you mean shock? (line 4)",
+    "stress: {flash_crash: {shock: -0.3}}": "stress.flash_crash.shock must be > 0, was -0.3 (line 4)",
+    "stress: {flash_crash: {bars: [6, 1]}}": "stress.flash_crash.bars must rise from one to the next (line 4)",
+    "stress: {outage: [1h, 1h]}": "stress.outage must not name one length twice (line 4)",
+    "stress: {scenarios: {bad: {}}}": (
+        "stress.scenarios.bad must change something: give shock, spread, volume or outage (line 4)"
+    ),
+    "stress: {scenarios: {bad: {recover: 0.5, outage: 4h}}}": (
+        "stress.scenarios.bad recovers from nothing: give shock (line 4)"
+    ),
+    "stress: {scenarios: {bad: {outage: 4h, symbols: [BTCUSDT]}}}": (
+        "stress.scenarios.bad names symbols, but spread and outage are the whole venue's: give shock or volume, or "
+        "none (line 4)"
+    ),
+    "stress: {scenarios: {bad: {shock: -1}}}": "stress.scenarios.bad.shock must be > -1, was -1 (line 4)",
+    "stress: {scenarios: {bad: {shock: -0.3, at: never}}}": (
+        "stress.scenarios.bad.at must be a UTC date or time such as 2020-01-01 or 2020-01-01T12:00Z, or worst, was "
+        '"never" (line 4)'
+    ),
+    "stress: {scenarios: {bad: {shock: -0.3, lenght: 3}}}": "unknown key stress.scenarios.bad.lenght (line 4)",
+    "capacity: {sizes: [3, 2, 1]}": "capacity.sizes must rise from one to the next (line 4)",
+    "decay: {resamples: 5}": "decay.resamples must be >= 100, was 5 (line 4)",
     # what the venue asks for by size
     "costs: {participation: {hours: 0.1}}": "unknown key costs.participation.hours; did you mean hour? (line 4)",
     "costs: {participation: {order: 0}}": "costs.participation.order must be > 0, was 0 (line 4)",

@@ -193,6 +193,7 @@ class Replay:
         self.rules = OFF | {key: value.item() if hasattr(value, "item") else value for key, value in rules.items()}
 
         self.activity = activity
+        self.usual_half_spread = self.rules["half_spread"]
         self.fees: list[tuple[float, float, float]] = []  # (volume, maker, taker)
         self.bounds = [(inf, CAP)] * 10
         self.final = [-1] * len(self.specs)
@@ -269,6 +270,8 @@ class Replay:
 
     def row(self, t: int) -> None:
         everything = range(len(self.states))
+        if self.activity is not None and len(self.activity.wider) > 1:
+            self.rules["half_spread"] = self.usual_half_spread * float(self.activity.wider[t])
         if t > self.first:
             growing = [self.grows(t, a) for a in everything]
             for turn in (False, True):

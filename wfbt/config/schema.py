@@ -27,6 +27,7 @@ from wfbt.config.policies import Policy, Sleeves
 from wfbt.config.regimes import Regimes, check_states
 from wfbt.config.robustness import MaybeRobustness, Robustness
 from wfbt.config.section import Section, tag_of_model
+from wfbt.config.stress import Capacity, Decay, Stress, check_scenarios
 from wfbt.config.support import refusals
 from wfbt.config.trading import (
     CorrelatedLimit,
@@ -425,6 +426,9 @@ class Strategy(Section):
     regimes: Regimes | None = Regimes()
     volatility: MaybeVolatility = None
     robustness: MaybeRobustness = Robustness()
+    stress: Stress | None = Stress()
+    capacity: Capacity | None = Capacity()
+    decay: Decay | None = Decay()
     monte_carlo: Off = None
     leaks: Leaks = Leaks()
     report: Report = Report()
@@ -499,6 +503,7 @@ class Strategy(Section):
                     )
         self._sleeves_traded()
         check_states(self.regimes, self._policies(), self.sizing.scale.regimes)
+        check_scenarios(self.stress, tuple(self.data.symbols), self.data.start, self.data.end)
         return self
 
     def _forecast_there(self) -> None:

@@ -320,6 +320,10 @@ def record_of(rules: Rules) -> np.ndarray:
     return np.array([tuple(rules)], RULES)
 
 
+THROUGHOUT = np.ones(1)
+THROUGHOUT.setflags(write=False)
+
+
 class Activity(NamedTuple):
     """What caps, trails and exposure limits look up.  An array that nothing asks for has one element per axis.
 
@@ -334,6 +338,7 @@ class Activity(NamedTuple):
     ended: np.ndarray  # (T,) i8, UTC days ended by the row's close: the rows of `days` that are known
     days: np.ndarray  # (D, A) f8, simple returns of the marks over UTC days, NaN none
     correlations: np.ndarray  # (D + 1, A, A) f8, known when k days have ended, NaN unknown
+    wider: np.ndarray = THROUGHOUT  # (T,) f8, multiple of `Rules.half_spread` for the row's fills; one element: none
 
 
 class Venue(NamedTuple):

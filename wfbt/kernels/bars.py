@@ -201,6 +201,7 @@ def replay(
     intents : (I,) INTENT, sorted by (row, asset) within a lane
     lanes : (L,) LANE
     given : (1,) RULES
+        `half_spread` follows `activity.wider` while the replay runs, and is as given again after it.
     slots : int
         Most orders of one asset that can be in flight at once.
     activity : Activity
@@ -243,6 +244,8 @@ def replay(
     most_fills = assets * (slots + 10)  # that one row can make
     # What is on at all: the arrays that nothing asks for have one element.
     traded, hourly, follow = activity.traded.ravel(), activity.hourly.ravel(), activity.follow.ravel()
+    wider, usual = activity.wider, rules["half_spread"]
+    widens = len(wider) > 1
     tiers, fees, bounds, final, slices = venue.tiers, venue.fees, venue.bounds, venue.final, venue.slices
     by_hour = rules["hourly"] < inf
     by_volume = rules["participation"] < inf or rules["touch"] > 0.0 or rules["schedule"] == Schedule.POV
@@ -294,6 +297,8 @@ def replay(
                 break
 
             if t > start and not halted and not quiet:
+                if widens:
+                    rules["half_spread"] = usual * wider[t]
                 stamped = False
                 if pays <= t:
                     while stamp < len(stamps) and stamps[stamp]["row"] < t:
@@ -912,4 +917,5 @@ def replay(
         end_drawdown(tally, account["peak"], account["trough"])
         tally["equity"] = worth
         tally["equity_sum"] = total
+    rules["half_spread"] = usual
     return

@@ -11,6 +11,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from wfbt.report.capacity import capacity_figures, capacity_section, decay_section
 from wfbt.report.curves import Curves
 from wfbt.report.figures import figures, monthly_returns
 from wfbt.report.formats import CAUSES, METRICS, MISSING, moment, params, plain, reason, show
@@ -18,6 +19,7 @@ from wfbt.report.leakage import section
 from wfbt.report.overfitting import luck
 from wfbt.report.regimes import growth_by_regime, regimes_section
 from wfbt.report.robustness import robustness_figures, robustness_section
+from wfbt.report.stress import stress_section
 from wfbt.report.summary import break_even, searched, sentences, span
 from wfbt.report.trials import tried
 from wfbt.report.volatility import volatility_figures, volatility_section
@@ -67,7 +69,7 @@ def render_index(result: Mapping[str, Any], curves: Curves, trades: pd.DataFrame
     notes = Notes()
     folds = result.get("folds") or []
     moved, fixed = searched(folds)
-    plots = figures(result, curves, trades) | volatility_figures(result)
+    plots = figures(result, curves, trades) | volatility_figures(result) | capacity_figures(result)
     plots |= robustness_figures(result.get("robustness"))
     if (by_regime := growth_by_regime(result.get("regimes"), curves)) is not None:
         plots["regimes"] = by_regime
@@ -90,6 +92,9 @@ def render_index(result: Mapping[str, Any], curves: Curves, trades: pd.DataFrame
         luck=luck(result, notes),
         volatility=volatility_section(result, notes.cell),
         robust=robustness_section(result.get("robustness"), notes.cell),
+        stress=stress_section(result.get("stress"), notes.cell),
+        capacity=capacity_section(result.get("capacity"), notes.cell),
+        decay=decay_section(result.get("decay"), notes.cell),
         months=_months(curves),
         trades=_trades(trades),
         efficiency=notes.cell(result, "walk_forward_efficiency", "ratio"),

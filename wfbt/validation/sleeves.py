@@ -346,6 +346,23 @@ def say_pages(
     return portfolio.book_lowering.say(columns, forecast).within(*span(portfolio.book, *rows))
 
 
+def said_again(
+    portfolio: Portfolio,
+    shares: Sequence[SleeveFold],
+    views: Mapping[str, View],
+    rows: tuple[int, int],
+    carried: dict[str, float],
+) -> Said:
+    """What the account is told on decision bars `rows` by sleeves that keep their choices and `shares` of it.
+
+    `portfolio` may be one on an altered market, and `views` what its sleeves see there.  `carried` is moved on.
+    """
+    chosen = {share.name: share.trial.chosen for share in shares}
+    wants = {one.name: one.study.columns(chosen[one.name], views[one.name]) for one in portfolio.members}
+    pages = pages_of(portfolio, shares, wants)
+    return say_pages(portfolio, pages, forecast_of(views), rows, carried)
+
+
 def _weighted(wants: Columns, weight: float) -> Columns:
     """What a sleeve wants, on its share of the account; either leg of an order is a target."""
     other = None if wants.other is None else weight * wants.other
