@@ -208,12 +208,12 @@ TABLE = {
     "an unknown section": (
         config(cots={"taker_bps": 5}),
         CONFIG,
-        "ConfigError: <here>/small.yaml: unknown key cots; did you mean costs? (line 66)",
+        "ConfigError: <here>/small.yaml: unknown key cots; did you mean costs? (line 67)",
     ),
     "an unknown key": (
         config(costs={"taker_bsp": 5}),
         CONFIG,
-        "ConfigError: <here>/small.yaml: unknown key costs.taker_bsp; did you mean taker_bps? (line 67)",
+        "ConfigError: <here>/small.yaml: unknown key costs.taker_bsp; did you mean taker_bps? (line 68)",
     ),
     "an unknown key of a symbol": (
         config(data={"symbols": {"AAA": AAA | {"fundin": "x"}}}),
@@ -229,12 +229,12 @@ TABLE = {
     "a number as text": (
         config(costs={"taker_bps": "5"}),
         CONFIG,
-        'ConfigError: <here>/small.yaml: costs.taker_bps must be a number, was the text "5"; write it without quotes (line 67)',
+        'ConfigError: <here>/small.yaml: costs.taker_bps must be a number, was the text "5"; write it without quotes (line 68)',
     ),
     "a negative spread": (
         config(costs={"half_spread_bps": -1}),
         CONFIG,
-        "ConfigError: <here>/small.yaml: costs.half_spread_bps must be >= 0, was -1 (line 67)",
+        "ConfigError: <here>/small.yaml: costs.half_spread_bps must be >= 0, was -1 (line 68)",
     ),
     "a leverage of zero": (
         config(account={"leverage": 0}),
@@ -264,7 +264,7 @@ TABLE = {
     "more folds than bars": (
         config(folds={"count": 2000}),
         CONFIG,
-        "ConfigError: <here>/small.yaml: folds: fold 4 of 2000 would test no bar at all; ask for fewer folds (1440 bars are left to test on)",
+        "ConfigError: <here>/small.yaml: folds: 2,000 test windows are asked for, and at most 1,000 are walked: lower folds.count, or lengthen folds.test",
     ),
     "no fold at all": (
         config(folds={"count": 0}),
@@ -314,7 +314,7 @@ TABLE = {
     "risk sizing without a stop": (
         config(sizing={"method": "risk"}, exits={"stop_atr": None, "take_atr": None}),
         CONFIG,
-        "PolicyError: <here>/small.yaml: AAA: sizing.method risk needs a stop: let the rule return one, or set exits.stop_atr or stop_pct",
+        "PolicyError: <here>/small.yaml: AAA: sizing.method risk needs a stop: let the rule return one, or set exits.stop_atr, stop_pct or stop_vol",
     ),
     # A user's own rule
     "a rule file that is not there": (
@@ -401,7 +401,7 @@ TABLE = {
     "a ratchet without a stop": (
         config(exits={"stop_atr": None, "ratchet": {"after": 1, "keep": 0.5}}),
         CONFIG,
-        "PolicyError: <here>/small.yaml: AAA: exits.ratchet counts in stop distances, and there is no stop: let the rule return one, or set exits.stop_atr or stop_pct",
+        "PolicyError: <here>/small.yaml: AAA: exits.ratchet counts in stop distances, and there is no stop: let the rule return one, or set exits.stop_atr, stop_pct or stop_vol",
     ),
     # Orders and venues
     "slices closer than the bars": (
@@ -425,12 +425,12 @@ TABLE = {
     "a venue that nobody knows": (
         config(venue="binance-usd"),
         CONFIG,
-        'ConfigError: <here>/small.yaml: venue must be binance-coinm, binance-usdm or the path of a .yaml file, was "binance-usd"; did you mean binance-usdm? (line 66)',
+        'ConfigError: <here>/small.yaml: venue must be binance-coinm, binance-usdm or the path of a .yaml file, was "binance-usd"; did you mean binance-usdm? (line 67)',
     ),
     "a venue file that is not there": (
         config(venue="nowhere.yaml"),
         CONFIG,
-        "ConfigError: <here>/nowhere.yaml: no such file (venue of <here>/small.yaml, line 66)",
+        "ConfigError: <here>/nowhere.yaml: no such file (venue of <here>/small.yaml, line 67)",
     ),
     "a venue whose margin falls with size": (
         venue("symbols:\n  AAA:\n    tiers: [{up_to: 5, maintenance: 0.2}, {maintenance: 0.1}]\n"),

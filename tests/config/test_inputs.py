@@ -31,6 +31,8 @@ def test_a_series_is_read_as_it_is_written_and_written_as_it_was_read(load: Load
         "columns": ["mood"],
         "symbol": None,
         "max_age": "6h",
+        "predictions": False,
+        "manifest": None,
     }
     assert tree["data"]["timeframes"] == ["4h", "7d"]
     assert resolved(load(dump_yaml(tree).encode())) == tree
