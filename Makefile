@@ -21,7 +21,7 @@ run: $(VENV)/.run
 
 test: $(VENV)/.dev
 	$(BIN)/wfbt data sample datasets/sample --if-absent
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 	NUMBA_BOUNDSCHECK=1 $(BIN)/python -m pytest -q -m kernel
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q -m kernel
 

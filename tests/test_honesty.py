@@ -115,6 +115,7 @@ def test_it_is_said_how_closely_leaks_were_looked_for(tmp_path):
     result = run(write_study(tmp_path), tmp_path).to_dict()
     told = json.loads(json.dumps(result))["leakage"]
     words = " ".join(terminal_summary(result).split())
-    assert f"No leak was found: {told['tests']:,} decisions stood whatever followed them" in words
-    assert f"would have shown with {told['detection_probability']:.0%}" in words
+    assert f"among {told['tests']:,} tested decisions" in words
+    assert f"would have been caught with {told['detection_probability']:.0%} probability" in words
+    assert ("Hardly tested for leaks" in words) == (told["detection_probability"] < 0.5)
     assert "No leak test was run" not in words

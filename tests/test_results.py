@@ -147,6 +147,7 @@ def test_an_order_with_nothing_left_to_do_is_not_called_filled(tmp_path):
     assert told["unfilled"] == told["sent"] > 20
     assert "filled" not in told["outcomes"]
     assert told["outcomes"]["nothing to do"] + told["outcomes"]["replaced"] >= told["sent"] - 1
+    assert sum(told["unfilled_by_outcome"].values()) == told["unfilled"]
 
 
 def test_fees_that_stand_in_tiers_alone_are_costs_that_have_a_break_even(tmp_path):
@@ -179,3 +180,16 @@ def test_a_stop_column_without_a_number_leaves_the_exits_section_in_force_and_a_
     assert (fills[0]["reason"] == "stop").sum() > (fills[0.02]["reason"] == "stop").sum() > 0
     assert [len(notes[stop]) for stop in (None, 0, 0.02)] == [0, 1, 0]
     assert notes[0][0].startswith("AAA: the policy's stop had no number yet")
+
+
+def test_accounts_that_a_drawdown_limit_stopped_say_when_in_training_too_and_that_replays_do_not_compare(tmp_path):
+    study = write_study(tmp_path, limits={"max_drawdown": 0.05})
+    told = wfbt.run(study, out=tmp_path / "out", report=False).to_dict()
+    stops = [rung["stopped"] for rung in told["realism"]["ladder"]]
+    assert stops[-1] == told["events"]["stopped"] is not None
+    days = {stop and (pd.Timestamp(stop) - pd.Timedelta(1, "ns")).date() for stop in stops}
+    assert told["realism"]["stopped_apart"] == ("the drawdown limit" if len(days) > 1 else "")
+    for fold in told["folds"]:
+        deep = fold["in_sample"]["max_drawdown"] >= 0.05
+        assert (fold["training_stopped"] is not None) == deep
+        assert ("training_stopped" in fold["reasons"]) != deep

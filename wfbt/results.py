@@ -22,6 +22,7 @@ from wfbt.errors import LedgerError
 from wfbt.features.market_regimes import regime_plan
 from wfbt.kernels.abi import Reason
 from wfbt.ledger.attribution import attribute, cost_bps, unfilled
+from wfbt.ledger.cuts import cut_shares
 from wfbt.ledger.ledger import Ledger, costs_split
 from wfbt.report.curves import Curves
 from wfbt.validation.across_folds import walk_forward_efficiency
@@ -30,9 +31,10 @@ from wfbt.validation.folds import Fold
 from wfbt.validation.forecasts import fit_notes, forecast_quality
 from wfbt.validation.futures import STYLES
 from wfbt.validation.leakage import COMB, NEW_PROCESS, PREFIX, Coverage, Verdict
-from wfbt.validation.realism import BreakEven, Decided, Rung, break_even, ladder
+from wfbt.validation.realism import BreakEven, Decided, Rung, break_even, ladder, stopped_apart
 from wfbt.validation.sleeves import Portfolio, PortfolioWalk, Sleeve, pair_name
 from wfbt.validation.spread import hindsight, medians, paths_told
+from wfbt.validation.stops import limit_reached
 from wfbt.validation.walk_forward import FoldResult, Study, WalkForward, rows_of
 from wfbt.validation.window_matrix import Pair, matrix_told
 
@@ -71,7 +73,7 @@ def result_dict(
     `pairs` are the walk-forwards of other window lengths, `robust` is the section on robustness.
     """
     oos = medians([path.told for path in walk.paths]) if walk.paths else walk.ledger.metrics()
-    folds = [_fold(one, study) for one in walk.folds]
+    folds = [_fold(one, study, config.limits.max_drawdown) for one in walk.folds]
     inside = [fold["in_sample"]["annual_return"] for fold in folds]
     efficiency, why_not = walk_forward_efficiency(oos["annual_return"], inside)
     two_sided = config.folds.scheme in ("purged", "cpcv")
@@ -296,7 +298,7 @@ def _lent(walk: WalkForward) -> list[str]:
     ]
 
 
-def _fold(one: FoldResult, study: Study | Portfolio) -> dict[str, Any]:
+def _fold(one: FoldResult, study: Study | Portfolio, most: float | None) -> dict[str, Any]:
     close, period = study.deck.close_ts, study.deck.period
     (train_from, train_to), (test_from, test_to) = rows_of(one.fold.train), rows_of(one.fold.test)
     score = one.trial.scores[one.trial.chosen]
@@ -322,8 +324,25 @@ def _fold(one: FoldResult, study: Study | Portfolio) -> dict[str, Any]:
         "objective": {"name": study.objective, "value": None if np.isnan(score) else float(score)},
         **({} if _in_one_piece(one.fold) else {"blocks": _blocks(one.fold, study)}),
         "in_sample": one.in_sample.metrics(),
+        **_stopped_in_training(one, most),
         "out_of_sample": one.out_of_sample.metrics(),
     }
+
+
+def _stopped_in_training(one: FoldResult, most: float | None) -> dict[str, Any]:
+    """When the drawdown limit stopped the chosen candidate's account over the training rows."""
+    if not isinstance(one.in_sample, Ledger):
+        why = "the training rows are in several blocks, each an account of its own"
+        return {"training_stopped": None, "reasons": {"training_stopped": why}}
+    return _stopped(one.in_sample, most, "training_stopped")
+
+
+def _stopped(ledger: Ledger, most: float | None, key: str) -> dict[str, Any]:
+    """When the drawdown limit stopped an account, under `key`, or why there is no such time."""
+    reached = limit_reached(ledger, most)
+    if reached is None:
+        return {key: None, "reasons": {key: "its drawdown limit was not reached, or is off"}}
+    return {key: iso(reached), "reasons": {}}
 
 
 def _in_one_piece(fold: Fold) -> bool:
@@ -386,8 +405,10 @@ def _realism(decided: Decided, market: Market) -> dict[str, Any]:
     bare = [one.symbol for one in market.instruments if one.funding is None]
     # A step that cannot cost anything must not look like one that cost nothing.
     notes = {"funding": f"none was given for {', '.join(bare)}"} if bare else {}
+    rungs = ladder(decided)
     return {
-        "ladder": [_rung(one, notes.get(one.step, "")) for one in ladder(decided)],
+        "ladder": [_rung(one, notes.get(one.step, "")) for one in rungs],
+        "stopped_apart": stopped_apart([one.stop for one in rungs]),
         "break_even": _break_even(break_even(decided)),
     }
 
@@ -400,7 +421,10 @@ def _rung(one: Rung, note: str) -> dict[str, Any]:
     else:
         missing = [name for name, value in one.change.items() if value is None]
         change = {**one.change, "reasons": dict.fromkeys(missing, "it is missing here or on the step before")}
-    return {"step": one.step, "note": note, **one.metrics, "change": change, "reasons": reasons}
+    if one.stop is None:
+        reasons["stopped"] = "it was not stopped for good"
+    stopped = None if one.stop is None else iso(one.stop[0])
+    return {"step": one.step, "note": note, **one.metrics, "change": change, "stopped": stopped, "reasons": reasons}
 
 
 def _break_even(found: BreakEven) -> dict[str, Any]:
@@ -413,13 +437,13 @@ def _break_even(found: BreakEven) -> dict[str, Any]:
         "paid_bps": found.paid_bps,
         "monotone": found.monotone,
         "crossings": found.crossings,
+        "stopped_apart": stopped_apart(found.stops),
         "tried": [{"multiple": one.multiple, "total_return": one.total_return} for one in found.tried],
         "reasons": reasons,
     }
 
 
 def _events(ledger: Ledger, most: float | None) -> dict[str, Any]:
-    beyond = np.flatnonzero(ledger.drawdown >= most) if most is not None else np.zeros(0, np.int64)
     counts = Counter(Reason(int(code)).name.lower() for code in ledger.fills["reason"])
     return {
         "fills": {name: counts[name] for name in sorted(counts)},
@@ -427,8 +451,7 @@ def _events(ledger: Ledger, most: float | None) -> dict[str, Any]:
         "limits": _acts(ledger),
         "liquidations": counts["liquidation"],
         "breakers": ledger.breakers,
-        "stopped": iso(ledger.ts[beyond[0]]) if len(beyond) else None,
-        "reasons": {} if len(beyond) else {"stopped": "its drawdown limit was not reached, or is off"},
+        **_stopped(ledger, most, "stopped"),
         "halted": bool(ledger.halted),
         "shortfall": float(ledger.shortfall.sum()),
     }
@@ -439,11 +462,15 @@ def _orders(ledger: Ledger) -> dict[str, Any]:
     frame = ledger.orders_frame()
     # An order that takes back one at work may find nothing to do.
     done = frame["outcome"].mask((frame["outcome"] == "filled") & (frame["filled"] == 0), "nothing to do")
-    outcomes = Counter(done)
+    nothing = frame["filled"] == 0
+    outcomes, idle = Counter(done), Counter(done[nothing])
     return {
         "sent": len(frame),
         "outcomes": {name: outcomes[name] for name in sorted(outcomes)},
-        "unfilled": int((frame["filled"] == 0).sum()),
+        "unfilled": int(nothing.sum()),
+        # With the orders that were filled in any part these add up to all that were sent.
+        "unfilled_by_outcome": {name: idle[name] for name in sorted(idle)},
+        "cut_by_more_than_1pct": int((cut_shares(ledger) > 0.01).sum()),
         "implementation_shortfall": float(frame["implementation_shortfall"].sum()),
     }
 

@@ -64,6 +64,8 @@ def test_each_statistic_stands_with_its_inputs_and_its_meaning(fake):
     assert "days 400 · Sharpe a day 0.0800 · skew -0.30 · kurtosis 5.00 · looks 1" in text
     assert "Of strategies whose true Sharpe ratio is 0, 93.0% would have looked worse" in text
     assert "one look at these days is counted" in text
+    assert "It falls short of 2.58, a value that luck alone reaches once in 200 tries." in text
+    assert "only its author" not in text
     assert "they weigh as if there were 320 of them" in text
     assert "there are only 400" in text
     assert "In so many of 12,870 ways" in text

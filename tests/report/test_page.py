@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -117,8 +118,8 @@ def cost_section(run) -> str:
 def test_the_ladder_goes_from_the_ideal_to_the_run_with_what_each_step_changed(fake):
     text = cost_section(fake(folds=2, days=60))
     assert "Ideal +50.0% +11.0% 1.20 20.0% 400" in text
-    assert "+ fees and spread +42.0% -8.00% +9.0% 1.10 -0.10 21.0% 400" in text
-    assert "As configured +18.0% 0.00% +3.0% 0.80 0.00 24.0% 400" in text
+    assert "+ fees and spread +42.0% -8.00 pp +9.0% 1.10 -0.10 21.0% 400" in text
+    assert "As configured +18.0% 0.00 pp +3.0% 0.80 0.00 24.0% 400" in text
     assert "Its return would be zero at 1.83 times its trading costs: 12.1 bps of what it traded" in text
 
 
@@ -306,3 +307,52 @@ def test_a_run_whose_looks_were_not_counted_says_why(fake):
     run.result["trials"] = None
     run.result["reasons"]["trials"] = "looks were not counted by that version"
     assert "Not counted: looks were not counted by that version." in Reader(render(run)).words
+
+
+def test_the_page_opens_with_bold_lines_and_a_grouped_list(fake):
+    run = fake(folds=2, days=60)
+    html = without_plotly(render(run))
+    head = html[html.index('<section class="summary">') : html.index("Out of sample against buy-and-hold")]
+    assert head.count("<p><strong>") == 2
+    assert re.findall(r"<h3>(.*?)</h3>", head) == ["Result", "Luck and looks", "Costs", "Warnings"]
+    run.result["events"]["stopped"] = "2021-02-03T00:00:00Z"
+    assert "<p><strong>Its drawdown limit stopped it for good on 2021-02-03;" in render(run)
+
+
+def test_a_ladder_whose_accounts_were_stopped_at_different_times_says_so(fake):
+    run = fake(folds=2, days=60)
+    assert "another history" not in cost_section(run)
+    run.result["realism"]["stopped_apart"] = "the drawdown limit"
+    assert "The drawdown limit stopped it at different times in these replays" in cost_section(run)
+
+
+@pytest.mark.parametrize(("growth", "kind"), [(2.9, "linear"), (3.1, "log"), (0.3, "log"), (-0.1, "linear")])
+def test_equity_that_leaves_a_factor_of_three_is_drawn_on_a_logarithmic_axis(fake, growth, kind):
+    run = fake(folds=1, days=60)
+    rows = len(run.curves.ts)
+    curves = replace(run.curves, equity=np.linspace(1e5, growth * 1e5, rows), benchmark=np.full(rows, 1e5))
+    html = render_index(run.result, curves, run.trades)
+    assert figure(html, "account")["layout"]["yaxis"]["type"] == kind
+    assert ('data-log="account" checked' in html) == (kind == "log")
+
+
+def test_a_round_trip_ended_by_the_rule_at_the_end_of_a_bar_shows_the_rule_and_the_whole_minute(fake):
+    run = fake(folds=1, days=60, trips=1)
+    end = np.datetime64("2021-01-20T15:00", "ns").astype(np.int64)
+    trades = run.trades.assign(exit_reason="target", exit_ts=end - 1, entry_ts=end - 3600 * 10**9 + 250_000_000)
+    text = Reader(without_plotly(render_index(run.result, run.curves, trades.assign(open=False)))).words
+    assert "2021-01-20 14:00 2021-01-20 15:00" in text
+    assert re.search(r"Exit by \w+ (long|short) .*? rule", text)
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_paths_that_are_one_account_are_not_said_to_show_what_hangs_on_the_choice(fake, same):
+    run = fake(folds=2, days=60)
+    quantiles = dict.fromkeys(("lowest", "q25", "median", "q75", "highest"), 0.5)
+    spread = {"sharpe": quantiles, "total_return": quantiles, "max_drawdown": quantiles, "reasons": {}}
+    run.result["walk"] = {"scheme": "cpcv", "paths": 2, "shown": 1, "spread": spread}
+    one = {"sharpe": 0.5, "total_return": 0.5, "max_drawdown": 0.5, "trades": 9, "reasons": {}}
+    run.result["paths"] = [{"path": n, "folds": [n], **one, "trades": 9 if same else n} for n in (1, 2)]
+    text = Reader(without_plotly(render(run))).words
+    assert ("All of them are the same account" in text) == same
+    assert ("hangs on which rows a choice was made on" in text) != same

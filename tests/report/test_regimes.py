@@ -89,6 +89,7 @@ def test_the_page_has_the_table_the_figure_and_the_reason_of_what_is_missing(run
     page = render_index({**run.result, "regimes": told(turbulent=None)}, run.curves, run.trades)
     assert "<h2>Market regimes</h2>" in page
     assert 'data-figure="regimes"' in page
+    assert "<th>calm:<br>log mean, volatility, stay</th>" in page
     assert FEW in page
     assert "3 states were not kept: &lt;why&gt;" in page
     without = render_index({**run.result, "regimes": None}, run.curves, run.trades)

@@ -3,16 +3,19 @@
 import pytest
 
 from tests.report.conftest import sleeves
-from wfbt.report.summary import gross_profit, sentences
+from wfbt.report.formats import show
+from wfbt.report.leakage import sentence
+from wfbt.report.summary import findings, gross_profit, grouped, headlines
 from wfbt.report.tables import WIDTH, terminal_summary
 
 
 def said(run) -> str:
-    return " ".join(sentences(run.result))
+    return " ".join(findings(run.result))
 
 
-def test_the_first_sentence_says_what_was_tested(fake):
-    first = sentences(fake(folds=4, days=200, symbols=("BTCUSDT", "ETHUSDT")).result)[0]
+def test_the_first_sentence_of_the_result_says_what_was_tested(fake):
+    title, (first, *_) = grouped(fake(folds=4, days=200, symbols=("BTCUSDT", "ETHUSDT")).result)[0]
+    assert title == "Result"
     assert first.startswith(
         "ema-rsi-adx traded BTCUSDT and ETHUSDT from 2021-01-01 to 2021-07-20 (200 days) in 4 folds, "
         "each trading the best of 96 candidates on its own training rows"
@@ -22,8 +25,9 @@ def test_the_first_sentence_says_what_was_tested(fake):
 def test_without_a_search_no_candidate_is_mentioned(fake):
     run = fake(folds=1, days=60)
     run.result["folds"][0]["candidates"] = 1
-    assert "nothing was searched" in said(run)
-    assert "candidates" not in said(run)
+    first = grouped(run.result)[0][1][0]
+    assert "nothing was searched" in first
+    assert "candidates" not in first
 
 
 @pytest.mark.parametrize(
@@ -145,14 +149,17 @@ def test_nothing_is_said_of_a_break_even_where_nothing_was_traded_or_replayed(fa
 
 def test_what_became_of_orders_that_wait_is_told(fake):
     run = fake(folds=1, days=60)
-    outcomes = {"cancelled": 7, "expired": 1200, "filled": 300, "rejected": 2}
     run.result["events"]["orders"] = {
         "sent": 1509,
-        "outcomes": outcomes,
+        "outcomes": {"cancelled": 7, "cut": 3, "expired": 1200, "filled": 297, "rejected": 2},
         "unfilled": 1202,
-        "implementation_shortfall": 0.0,
+        "unfilled_by_outcome": {"expired": 1190, "nothing to do": 10, "rejected": 2},
+        "cut_by_more_than_1pct": 1,
     }
-    assert "Of its 1,509 orders 307 were filled, wholly or in part; 1,200 expired and 2 rejected." in said(run)
+    assert (
+        "Of its 1,509 orders 307 were filled, wholly or in part; 1,190 expired, 10 had nothing to do and 2 rejected. "
+        "1 order was cut by more than 1% of what was asked: leverage, or the cash at the price of the fill"
+    ) in said(run)
 
 
 def test_orders_that_are_all_filled_take_no_sentence(fake):
@@ -168,3 +175,109 @@ def test_the_acts_of_exposure_limits_are_counted(fake):
     assert "Its exposure limits acted 1,131 times: correlated 1,116 and cvar 15." in said(run)
     run.result["events"]["limits"] = {"gross": 1}
     assert "Its exposure limits acted once: gross 1." in said(run)
+
+
+def test_an_account_that_was_stopped_says_so_before_it_is_compared(fake):
+    run = fake(folds=1, days=60)
+    run.result["oos"] |= {"max_drawdown": 0.25}
+    run.result["benchmark"] |= {"max_drawdown": 0.6}
+    run.result["events"]["stopped"] = "2021-02-03T00:00:00Z"
+    stop = "Its drawdown limit stopped it for good on 2021-02-03; nothing was traded after that."
+    told = findings(run.result)
+    compared = next(one for one in told if one.startswith("It beat buy-and-hold on"))
+    assert compared.endswith(" (it held nothing after 2021-02-03).")
+    assert told.index(stop) < told.index(compared)
+    assert headlines(run.result)[0] == stop
+    assert "A circuit breaker flattened it 2 times, before the stop." in told  # of 3 acts the last was the stop
+    assert sum(one.count("stopped it for good") for _, own in grouped(run.result) for one in own) == 0
+
+
+def test_the_headlines_are_what_it_made_and_how_much_that_proves(fake):
+    run = fake(folds=1, days=60)
+    run.result["oos"]["trades"] = 55
+    made, proof = headlines(run.result)
+    assert made.startswith("Out of sample and net of costs it ")
+    assert proof.startswith("The evidence: 55 round trips and 60 days.")
+    for z, words in (
+        (1.4, "is 1.40 standard errors from 0, short of the 2.58 that luck"),
+        (3.1, "3.10 standard errors from 0, beyond"),
+        (-0.2, "nothing in them that points to skill"),
+    ):
+        run.result["overfitting"] = {"sharpe_z": z}
+        assert words in headlines(run.result)[1]
+
+
+def test_page_and_terminal_say_the_same_of_a_run(fake):
+    run = fake(folds=3, days=90)
+    page = {one for _, own in grouped(run.result) for one in own} | set(headlines(run.result))
+    # What was tested is the terminal's first line, and the leaks stand in the evidence.
+    missing = [one for one in findings(run.result) if one not in page and one not in " ".join(page)]
+    assert missing == []
+
+
+@pytest.mark.parametrize(
+    ("part", "where"), [("ladder", "the drawdown limit"), ("break_even", "an empty account")]
+)  # fmt: skip
+def test_replays_that_were_stopped_at_different_times_do_not_compare(fake, part, where):
+    run = fake(folds=1, days=60)
+    realism = run.result["realism"]
+    (realism if part == "ladder" else realism["break_even"])["stopped_apart"] = where
+    words = f"{where[0].upper()}{where[1:]} stopped it at different times in the replays at these costs"
+    # The ladder is a table of the page; the break-even is a sentence of both.
+    assert (words in said(run)) == (part == "break_even")
+
+
+def test_training_accounts_that_the_drawdown_limit_stopped_are_counted(fake):
+    run = fake(folds=4, days=120)
+    assert "training account" not in said(run)
+    for fold in run.result["folds"][:3]:
+        fold["training_stopped"] = "2021-01-05T00:00:00Z"
+    words = "In 3 of 4 folds the chosen candidate's training account was stopped by the drawdown limit."
+    assert words in said(run)
+
+
+def test_each_sleeve_has_its_own_number_of_candidates(fake):
+    run = fake(folds=2, days=60)
+    run.result["sleeves"] = sleeves()
+    run.result["sleeves"]["members"]["carry"]["candidates"] = 1
+    first = grouped(run.result)[0][1][0]
+    assert "each sleeve trading the best of its own candidates (trend 4 and carry 1) on training rows" in first
+
+
+def test_paths_that_are_one_account_are_said_to_be_one(fake):
+    run = fake(folds=2, days=60)
+    run.result["walk"] = {"scheme": "cpcv", "paths": 2, "shown": 1}
+    one = {"sharpe": 1.0, "total_return": 0.1, "trades": 9}
+    run.result["paths"] = [{"path": n, "folds": [n], **one} for n in (1, 2)]
+    assert "All 2 paths are the same account" in said(run)
+    assert "medians over" not in said(run)
+    run.result["paths"][1]["sharpe"] = 1.1
+    assert "are medians over 2 paths" in said(run)
+
+
+@pytest.mark.parametrize(
+    ("chance", "words"),
+    [
+        (
+            0.96, "No leak was found among 1,271 tested decisions: a rule that peeks in 1 of 200 decisions would have "
+            "been caught with 96% probability."
+        ),
+        (0.9999, "caught with over 99% probability."),
+        (0.14, "Hardly tested for leaks: none was found among 1,271 tested decisions, but a rule that peeks in 1 of "),
+    ],
+)  # fmt: skip
+def test_how_closely_leaks_were_looked_for_is_said_first_where_it_was_hardly(chance, words):
+    told = sentence({"passed": True, "tests": 1271, "detection_probability": chance})
+    assert words in told
+    assert told.startswith("Hardly") == ("wfbt check lookahead STRATEGY looks longer." in told)
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "text"),
+    [
+        (-0.001, "money", "0"), (-0.0, "ratio", "0.00"), (-0.00001, "percent", "0.0%"), (-0.00001, "signed", "0.0%"),
+        (-0.5, "money", "-0.50"), (-0.0834, "change", "-8.34 pp"),
+    ],
+)  # fmt: skip
+def test_what_rounds_to_nothing_has_no_sign(value, kind, text):
+    assert show(value, kind) == text

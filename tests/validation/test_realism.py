@@ -12,7 +12,7 @@ from wfbt.engine.intents import Lowering
 from wfbt.engine.setup import Setup, rules_of
 from wfbt.engine.tape import lay_out
 from wfbt.policy.base import Columns
-from wfbt.validation.realism import MEASURED, MULTIPLES, STEPS, Decided, break_even, ladder
+from wfbt.validation.realism import MEASURED, MULTIPLES, STEPS, Decided, break_even, ladder, stopped_apart
 
 ROWS = 24 * 60
 COSTS = wfbt.Costs(taker_bps=4.0, maker_bps=1.0, half_spread_bps=1.0)
@@ -207,3 +207,35 @@ def test_a_return_that_rises_with_cost_is_told_and_not_hidden():
     returns = [one.total_return for one in found.tried]
     assert not found.monotone
     assert any(np.diff(returns) > 0)
+
+
+def test_replays_that_a_drawdown_limit_stops_at_different_times_are_said_not_to_compare():
+    data = market(noise=0.01)
+    dear = decided(data, swings(data), replace(COSTS, taker_bps=30.0), max_drawdown=0.2)
+    rungs = ladder(dear)
+    for rung in rungs:
+        beyond = rung.ledger.ts[rung.ledger.drawdown >= 0.2]
+        assert (rung.stop[0] if rung.stop else None) == (beyond[0] if len(beyond) else None)
+    assert len({rung.stop for rung in rungs}) > 1
+    assert stopped_apart([rung.stop for rung in rungs]) == "the drawdown limit"
+    assert stopped_apart(break_even(dear).stops) == "the drawdown limit"
+    free = decided(data, swings(data), replace(COSTS, taker_bps=30.0))
+    assert stopped_apart([rung.stop for rung in ladder(free)]) == stopped_apart(break_even(free).stops) == ""
+
+
+def test_a_few_hours_apart_are_one_history_and_a_day_is_two():
+    hour, day = HOUR, 24 * HOUR
+    limit = "the drawdown limit"
+    assert stopped_apart([(day + hour, limit), (2 * day, limit)]) == ""  # a midnight close belongs to the day before
+    assert stopped_apart([(day + hour, limit), (2 * day + hour, limit)]) == limit
+    assert stopped_apart([(day, limit), None]) == limit
+    assert stopped_apart([(day, "an empty account"), None]) == "an empty account"
+    assert stopped_apart([]) == stopped_apart([None, None]) == ""
+
+
+def test_the_last_day_that_changed_equity_is_the_day_a_stopped_replay_came_to_rest():
+    data = market(noise=0.01)
+    dear = decided(data, swings(data), replace(COSTS, taker_bps=30.0), max_drawdown=0.2)
+    configured = next(one for one in break_even(dear).tried if one.multiple == 1.0)
+    (reached, _), last = ladder(dear)[-1].stop, configured.stop[0]
+    assert 0 <= last - reached <= 24 * HOUR + HOUR

@@ -18,6 +18,8 @@ from wfbt.report.summary import searched
 
 MAX_POINTS = 3000
 MAX_BANDS = 300
+GROWTH = 3.0
+"""Beyond this factor the equity is drawn on a logarithmic axis."""
 OWN, HELD, PAST, LOSS = "#3b78d8", "#c98a1b", "#8a93a3", "#d0506a"
 _STEP_NAMES = {"gross": "Decisions"}
 _OWN_AREA, _LINE = "rgba(59,120,216,0.18)", "rgba(128,136,150,0.55)"
@@ -49,6 +51,15 @@ def thin(values: F8, limit: int = MAX_POINTS) -> I8:
     base = np.arange(stretches) * stretch
     rows = np.concatenate([[0], base + padded.argmin(axis=1), base + padded.argmax(axis=1), [n - 1]])
     return np.unique(np.minimum(rows, n - 1))
+
+
+def grows_apart(curves: Curves) -> bool:
+    """Does either curve leave a factor of GROWTH about its start?  Then equal steps of a plain axis mislead."""
+    both = np.stack((curves.equity, curves.benchmark))
+    if not both.size or not (both > 0).all():
+        return False  # no logarithm
+    ratio = both / both[:, :1]
+    return bool(ratio.max() > GROWTH or ratio.min() < 1 / GROWTH)
 
 
 def account(curves: Curves) -> go.Figure | None:
@@ -85,7 +96,7 @@ def account(curves: Curves) -> go.Figure | None:
             x=x, y=1, xref="x", yref="paper", text=str(curves.fold[border]), showarrow=False,
             xanchor="left", yanchor="top", font={"size": 10, "color": PAST},
         )  # fmt: skip
-    figure.update_yaxes(title_text="equity", tickformat="~s", row=1)
+    figure.update_yaxes(title_text="equity", tickformat="~s", type="log" if grows_apart(curves) else "linear", row=1)
     figure.update_yaxes(title_text="drawdown", tickformat=".0%", row=2)
     figure.update_yaxes(title_text="exposure", tickformat=".0%", row=3)
     figure.update_xaxes(type="date", hoverformat="%Y-%m-%d %H:%M")

@@ -47,37 +47,45 @@ CAUSES: dict[str, str] = {
 }
 """Causes of the attribution in words."""
 
+EXITS: dict[str, str] = {"target": "rule", "take": "take-profit", "trail": "trailing stop", "time": "time limit"}
+"""What closed a round trip, where the word of trades.parquet could be read as another thing."""
+
 
 def show(value: Any, kind: str) -> str:
     """`value` as text of one kind: percent, signed, change, ratio, precise, step, money, bps, hours, count or text.
 
-    signed is a percentage with its sign, change a finer one, step a ratio with its sign.
+    signed is a percentage with its sign, change a difference of two in percentage points, step a ratio with its sign.
     """
     if value is None:
         return MISSING
     match kind:
         case "percent":
-            return f"{value:,.1%}"
+            return f"{_unsigned(value, 3):,.1%}"
         case "signed":
-            return f"{value:+,.1%}" if value else "0.0%"
+            return f"{value:+,.1%}" if round(value, 3) else "0.0%"
         case "ratio":
-            return f"{value:,.2f}"
+            return f"{_unsigned(value, 2):,.2f}"
         case "precise":
             return f"{value:,.3g}"
         case "change":
-            return f"{value:+,.2%}" if round(value, 4) else "0.00%"
+            return f"{100 * value:+,.2f} pp" if round(value, 4) else "0.00 pp"
         case "step":
             return f"{value:+,.2f}" if round(value, 2) else "0.00"
         case "bps":
-            return f"{value:,.1f}"
+            return f"{_unsigned(value, 1):,.1f}"
         case "money":
-            return f"{value:,.0f}" if value == 0 or abs(value) >= 100 else f"{value:,.2f}"
+            return f"{value:,.0f}" if abs(value) >= 100 else f"{value:,.2f}" if round(value, 2) else "0"
         case "hours":
             return f"{value:,.1f}"
         case "count":
             return f"{value:,.0f}"
         case _:
             return plain(value)
+
+
+def _unsigned(value: float, digits: int) -> float:
+    """`value`, but 0 without a sign where it rounds to 0."""
+    return value if round(value, digits) else 0.0
 
 
 def plain(value: Any) -> str:

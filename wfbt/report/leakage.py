@@ -16,6 +16,9 @@ WORDS = {
     "new process": "prefixes in a process that has seen nothing later",
 }
 
+FAIR_CHANCE = 0.5
+"""Below this chance to catch a leak, not to have found one says little."""
+
 
 def sentence(told: Mapping[str, Any] | None) -> str:
     """One line: how many decisions were tested, and what a leak's chance to show was.  Empty where nothing is known."""
@@ -23,10 +26,15 @@ def sentence(told: Mapping[str, Any] | None) -> str:
         return ""
     if not told["passed"]:
         return f"A leak was found: {told['leak']['text']}."
-    return (
-        f"No leak was found: {told['tests']:,} decisions stood whatever followed them, so one in 0.5% of the decisions "
-        f"would have shown with {told['detection_probability']:.0%}."
-    )
+    tests, found = told["tests"], told["detection_probability"]
+    caught = "over 99%" if found > 0.99 else "under 1%" if found < 0.01 else f"{found:.0%}"
+    peeks = f"a rule that peeks in 1 of 200 decisions would have been caught with {caught} probability"
+    if found < FAIR_CHANCE:
+        return (
+            f"Hardly tested for leaks: none was found among {tests:,} tested decisions, but {peeks}; "
+            "wfbt check lookahead STRATEGY looks longer."
+        )
+    return f"No leak was found among {tests:,} tested decisions: {peeks}."
 
 
 def described(told: Mapping[str, Any]) -> list[str]:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 Inputs = Mapping[str, Any]
 
 RARE = 0.001
+BEYOND_LUCK = 2.58
+"""z that a worthless strategy reaches once in 200 tries, one-sided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,8 @@ def _dsr(value: float, given: Inputs) -> str:
 
 
 def _z(value: float, given: Inputs) -> str:
-    said = "By luck alone a value of 2.58 or more comes once in 200 tries."
+    side = "exceeds" if value >= BEYOND_LUCK else "falls short of"
+    said = f"It {side} {BEYOND_LUCK}, a value that luck alone reaches once in 200 tries."
     if given["factor"] > 1:
         said += f" Days lean on each other: they weigh as if there were {given['n'] / given['factor']:,.0f} of them."
     return said if value > 0 else "It points the wrong way, so there is no evidence of skill."
@@ -107,7 +110,9 @@ def _z(value: float, given: Inputs) -> str:
 
 def _alpha(value: float, given: Inputs) -> str:
     said = f"What is left after {given['beta']:.2f} of buy-and-hold is taken off, in standard errors."
-    return said + (" It is a loss." if value <= 0 else " Below 2.58 luck is not excluded." if value < 2.58 else "")
+    return said + (
+        " It is a loss." if value <= 0 else f" Below {BEYOND_LUCK} luck is not excluded." if value < BEYOND_LUCK else ""
+    )
 
 
 def _lo(value: float, given: Inputs) -> str:

@@ -13,14 +13,14 @@ from markupsafe import Markup
 
 from wfbt.report.capacity import capacity_figures, capacity_section, decay_section
 from wfbt.report.curves import Curves
-from wfbt.report.figures import figures, monthly_returns
-from wfbt.report.formats import CAUSES, METRICS, MISSING, moment, params, plain, reason, show
+from wfbt.report.figures import figures, grows_apart, monthly_returns
+from wfbt.report.formats import CAUSES, EXITS, METRICS, MISSING, moment, params, plain, reason, show
 from wfbt.report.leakage import section
 from wfbt.report.overfitting import luck
 from wfbt.report.regimes import growth_by_regime, regimes_section
 from wfbt.report.robustness import robustness_figures, robustness_section
 from wfbt.report.stress import stress_section
-from wfbt.report.summary import break_even, searched, sentences, span
+from wfbt.report.summary import break_even, grouped, headlines, searched, span, stopped_apart
 from wfbt.report.trials import tried
 from wfbt.report.volatility import volatility_figures, volatility_section
 from wfbt.report.walks import walk_parts
@@ -77,13 +77,16 @@ def render_index(result: Mapping[str, Any], curves: Curves, trades: pd.DataFrame
     page: str = _template().render(
         result=result,
         span=span(result),
-        sentences=sentences(result),
+        headlines=headlines(result),
+        grouped=grouped(result),
+        log_account=grows_apart(curves),
         metrics=_metrics(result, notes),
         folds=[_fold(fold, moved, notes) for fold in folds],
         fixed=params(fixed) if fixed else "",
         sleeves=_sleeves(result.get("sleeves") or {}, notes),
         regimes=regimes_section(result.get("regimes"), notes.cell),
         ladder=_ladder(result, notes),
+        ladder_apart=stopped_apart(result.get("realism") or {}),
         break_even=break_even(result),
         no_ladder=reason(result, "realism"),
         causes=_causes(result, notes),
@@ -299,12 +302,13 @@ def _trade(row: Mapping[str, Any]) -> dict[str, Any]:
         "costs": show(row["fees"] + row["spread"] + row["impact"] + row["funding"], "money"),
         "profit": show(row["profit"], "money"),
         "return": f"{row['return']:+.2%}",
-        "reason": str(row["exit_reason"]),
+        "reason": EXITS.get(str(row["exit_reason"]), str(row["exit_reason"])),
     }
 
 
 def _instant(ts: Any) -> str:
-    return f"{pd.to_datetime(ts, utc=True):%Y-%m-%d %H:%M}"
+    # A fill at the end of a bar is stamped a nanosecond before it.
+    return f"{pd.to_datetime(ts, utc=True).round('s'):%Y-%m-%d %H:%M}"
 
 
 def _data(data: Mapping[str, Any]) -> dict[str, Any]:

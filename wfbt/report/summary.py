@@ -7,33 +7,57 @@ from typing import Any
 
 from wfbt.report.formats import COSTS, listing, moment, reason, show
 from wfbt.report.leakage import sentence
+from wfbt.report.overfitting import BEYOND_LUCK
 from wfbt.report.robustness_words import robustness_finding
 from wfbt.report.trials import looked
+from wfbt.report.walks import same_account
 
 FEW_TRADES = 30
 _RIVALRY = (("total_return", "total return"), ("sharpe", "Sharpe"), ("max_drawdown", "drawdown"))
 
 
-def sentences(result: Mapping[str, Any]) -> list[str]:
-    """What was tested, and `findings`."""
-    return [_tested(result), *findings(result)]
+def headlines(result: Mapping[str, Any]) -> list[str]:
+    """What comes first, two or three lines: an account that was stopped, what it made, and how much that proves."""
+    return [*_stopped(result.get("events") or {}), _earned(result), _evidence(result)]
+
+
+def grouped(result: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
+    """Everything else under its title, for the page; no group is empty."""
+    groups = [
+        ("Result", [_tested(result), *_compared(result), *_across_folds(result)]),
+        ("Luck and looks", [*_too_little(result.get("oos") or {}), *_looks(result)]),
+        ("Costs", [*_cost(result), *break_even(result)]),
+        (
+            "Warnings",
+            [
+                *_unreal(result.get("data") or {}),
+                *_hindsight(result),
+                *_trained(result),
+                *robustness_finding(result.get("robustness")),
+                *_events(result.get("events") or {}),
+            ],
+        ),
+    ]
+    return [(title, said) for title, said in groups if said]
 
 
 def findings(result: Mapping[str, Any]) -> list[str]:
-    """What came of it, and what a careful reader should take from that."""
-    oos = result.get("oos") or {}
+    """What came of it, and what a careful reader should take from that, in the order of the terminal."""
+    events = result.get("events") or {}
     return [
         *_unreal(result.get("data") or {}),
-        *_hindsight(result.get("walk") or {}),
+        *_hindsight(result),
+        *_stopped(events),
         _earned(result),
-        *_too_little(oos),
-        *_against_benchmark(oos, result.get("benchmark") or {}),
+        *_too_little(result.get("oos") or {}),
+        *_compared(result),
         *_across_folds(result),
+        *_trained(result),
         *_cost(result),
         *break_even(result),
         *robustness_finding(result.get("robustness")),
-        *_events(result.get("events") or {}),
-        *([looked(result["trials"])] if result.get("trials") else []),
+        *_events(events),
+        *_looks(result),
         *_untested(result),
     ]
 
@@ -72,7 +96,14 @@ def _tested(result: Mapping[str, Any]) -> str:
     days = (result.get("oos") or {}).get("days")
     length = f" ({days:,} days)" if days is not None else ""
     counts = [fold["candidates"] for fold in folds if fold.get("candidates") is not None]
-    if not counts or max(counts) <= 1:
+    members = (result.get("sleeves") or {}).get("members") or {}
+    if members and any(one["candidates"] > 1 for one in members.values()):
+        own = listing([f"{name} {one['candidates']:,}" for name, one in members.items()])
+        choice = (
+            f"each sleeve trading the best of its own candidates ({own}) on training rows, on rows that choice had "
+        )
+        choice += "not seen"
+    elif not counts or max(counts) <= 1:
         choice = "with the same parameters throughout: nothing was searched"
     else:
         among = f"{max(counts):,}" if min(counts) == max(counts) else f"{min(counts):,} to {max(counts):,}"
@@ -90,15 +121,18 @@ def _untested(result: Mapping[str, Any]) -> list[str]:
     return ["No leak test was run: a rule that peeks would look better than this."]
 
 
-def _hindsight(walk: Mapping[str, Any]) -> list[str]:
+def _hindsight(result: Mapping[str, Any]) -> list[str]:
     """What stands in the way of reading the numbers as an account that was traded."""
+    walk = result.get("walk") or {}
     if not walk:
         return []
     said = [
         f"Its folds ({walk['scheme']}) learnt from later data too, so nobody could have traded this account; rolling "
         "and anchored folds walk forward."
     ]
-    if "shown" in walk:
+    if "shown" in walk and same_account(result.get("paths") or []):
+        said.append(f"All {walk['paths']} paths are the same account: whichever rows it learnt from, it traded alike.")
+    elif "shown" in walk:
         said.append(
             f"What is said of its return, drawdown and ratios are medians over {walk['paths']} paths, each one account "
             "over all groups; the paths share their data, so their spread is not a standard error. Costs, round trips "
@@ -131,6 +165,56 @@ def _earned(result: Mapping[str, Any]) -> str:
         if benchmark.get("max_drawdown") is not None:
             text += f", at worst {show(benchmark['max_drawdown'], 'percent')} below its peak"
     return text + "."
+
+
+def _stopped(events: Mapping[str, Any]) -> list[str]:
+    """That the account came to rest before its time; nothing else can be read rightly without it."""
+    said = []
+    if events.get("stopped"):
+        said.append(
+            f"Its drawdown limit stopped it for good on {moment(events['stopped'])}; nothing was traded after that."
+        )
+    if events.get("halted"):
+        said.append("It was halted before the end, its account empty, and traded no more.")
+    return said
+
+
+def _evidence(result: Mapping[str, Any]) -> str:
+    """How much there is to judge by, how far from luck it is, and what the leak tests found."""
+    oos = result.get("oos") or {}
+    trades, days = oos.get("trades"), oos.get("days")
+    parts = [] if trades is None else [f"{trades:,} round trip{'' if trades == 1 else 's'}"]
+    parts += [] if days is None else [f"{days:,} days"]
+    said = f"The evidence: {listing(parts)}" if parts else "There is no evidence to judge by"
+    z = (result.get("overfitting") or {}).get("sharpe_z")
+    if z is not None and z <= 0:
+        said += ", and nothing in them that points to skill"
+    elif z is not None:
+        side = "beyond" if z >= BEYOND_LUCK else "short of"
+        said += f", in which the Sharpe ratio is {z:.2f} standard errors from 0, {side} the {BEYOND_LUCK} that "
+        said += "luck alone reaches once in 200 tries"
+    return " ".join([f"{said}.", *_untested(result)])
+
+
+def _compared(result: Mapping[str, Any]) -> list[str]:
+    """Against buy-and-hold, and since when it held nothing that could lose or win."""
+    said = _against_benchmark(result.get("oos") or {}, result.get("benchmark") or {})
+    stopped = (result.get("events") or {}).get("stopped")
+    return [f"{one[:-1]} (it held nothing after {moment(stopped)[:10]})." for one in said] if stopped else said
+
+
+def _looks(result: Mapping[str, Any]) -> list[str]:
+    return [looked(result["trials"])] if result.get("trials") else []
+
+
+def _trained(result: Mapping[str, Any]) -> list[str]:
+    """In how many folds the numbers in sample are of an account that the drawdown limit stopped."""
+    folds = result.get("folds") or []
+    stopped = len([fold for fold in folds if fold.get("training_stopped")])
+    if not stopped:
+        return []
+    number = f"{stopped} of {len(folds)} folds" if len(folds) > 1 else "the one fold"
+    return [f"In {number} the chosen candidate's training account was stopped by the drawdown limit."]
 
 
 def _too_little(oos: Mapping[str, Any]) -> list[str]:
@@ -196,8 +280,9 @@ def break_even(result: Mapping[str, Any]) -> list[str]:
     found = (result.get("realism") or {}).get("break_even") or {}
     if found.get("paid_bps") is None:
         return []
+    apart = stopped_apart(found, "the replays at these costs", "they")
     if found.get("multiple") is None:
-        return [f"There is no break-even cost: {reason(found, 'multiple')}."]
+        return [f"There is no break-even cost: {reason(found, 'multiple')}.", *apart]
     left, paid = show(found["bps"], "bps"), show(found["paid_bps"], "bps")
     said = (
         f"Its return would be zero at {found['multiple']:,.2f} times its trading costs: {left} bps of what it traded, "
@@ -205,18 +290,39 @@ def break_even(result: Mapping[str, Any]) -> list[str]:
     )
     if found["crossings"] > 1:
         said += f" Its return passes zero {found['crossings']} times as costs rise; this is the first."
-    return [said]
+    return [said, *apart]
+
+
+def stopped_apart(told: Mapping[str, Any], replays: str = "these replays", what: str = "steps") -> list[str]:
+    """That some replays of `realism`, or of its break-even, were stopped and others not, or on another day."""
+    cause = told.get("stopped_apart")
+    if not cause:
+        return []
+    return [
+        f"{cause[0].upper()}{cause[1:]} stopped it at different times in {replays}, or in some alone, so each is "
+        f"another history and {what} do not compare."
+    ]
+
+
+ENDS = {"nothing to do": "had nothing to do", "cut": "cut to nothing", "open": "still open at the end"}
+"""Words of an outcome that are not its name."""
 
 
 def _unfilled(orders: Mapping[str, Any]) -> list[str]:
-    """How many orders came to nothing; an order that is at once filled is not worth a sentence."""
-    outcomes = orders.get("outcomes") or {}
-    lost = {name: outcomes[name] for name in ("expired", "rejected", "replaced", "cut") if outcomes.get(name)}
-    if not lost:
-        return []
-    ends = listing([f"{count:,} {name}" for name, count in lost.items()])
-    done = orders["sent"] - orders["unfilled"]
-    return [f"Of its {orders['sent']:,} orders {done:,} were filled, wholly or in part; {ends}."]
+    """What became of all orders, in counts that add up; orders that were all filled are not worth a sentence."""
+    said = []
+    ends = orders.get("unfilled_by_outcome") or {}
+    if ends:
+        named = listing([f"{count:,} {ENDS.get(name, name)}" for name, count in ends.items()])
+        done = orders["sent"] - orders["unfilled"]
+        said.append(f"Of its {orders['sent']:,} orders {done:,} were filled, wholly or in part; {named}.")
+    if cut := orders.get("cut_by_more_than_1pct"):
+        was = "order was" if cut == 1 else "orders were"
+        said.append(
+            f"{cut:,} {was} cut by more than 1% of what was asked: leverage, or the cash at the price of the fill, "
+            "gave no more."
+        )
+    return said
 
 
 def _events(events: Mapping[str, Any]) -> list[str]:
@@ -224,20 +330,15 @@ def _events(events: Mapping[str, Any]) -> list[str]:
     if events.get("liquidations"):
         times = "once" if events["liquidations"] == 1 else f"{events['liquidations']:,} times"
         said.append(f"It was liquidated {times}.")
-    if events.get("breakers"):
-        times = "once" if events["breakers"] == 1 else f"{events['breakers']:,} times"
-        said.append(f"A circuit breaker flattened it {times}.")
+    # The stop for good is a breaker's act too, the last one, and is told above all else.
+    if breakers := events.get("breakers", 0) - bool(events.get("stopped")):
+        times = "once" if breakers == 1 else f"{breakers:,} times"
+        said.append(f"A circuit breaker flattened it {times}{', before the stop' if events.get('stopped') else ''}.")
     said += _unfilled(events.get("orders") or {})
     if limits := events.get("limits"):
         acts = listing([f"{name} {count:,}" for name, count in limits.items()])
         total = sum(limits.values())
         said.append(f"Its exposure limits acted {'once' if total == 1 else f'{total:,} times'}: {acts}.")
-    if events.get("stopped"):
-        said.append(
-            f"Its drawdown limit stopped it for good on {moment(events['stopped'])}; nothing was traded after that."
-        )
-    if events.get("halted"):
-        said.append("It was halted before the end and traded no more.")
     if events.get("shortfall"):
         said.append(f"It ended owing {show(events['shortfall'], 'money')} that the venue's insurance would have paid.")
     return said

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from wfbt.report.formats import moment, show
@@ -40,6 +40,7 @@ def _paths(result: Mapping[str, Any], notes: Notes) -> dict[str, Any]:
     }
     return {
         "shown": walk["shown"],
+        "same": same_account(told),
         "columns": [words for _, words, _ in OF_PATH],
         "spread_columns": [words for _, words, _ in SPREAD],
         "spread": [
@@ -54,6 +55,12 @@ def _paths(result: Mapping[str, Any], notes: Notes) -> dict[str, Any]:
             for one in told
         ],
     }
+
+
+def same_account(told: Sequence[Mapping[str, Any]]) -> bool:
+    """Is every path one and the same account?  Then no number of theirs but the folds differs."""
+    accounts = [{key: value for key, value in one.items() if key not in ("path", "folds")} for one in told]
+    return len(accounts) > 1 and all(one == accounts[0] for one in accounts)
 
 
 def _matrix(result: Mapping[str, Any], notes: Notes) -> dict[str, Any]:

@@ -6,19 +6,20 @@ each replay, and everything that is not named in a step (limits, exits, sizing, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from wfbt.data.market import BPS
+from wfbt.data.market import BPS, DAY
 from wfbt.engine.backtest import replay_ledger, span
 from wfbt.engine.sweep import replay_lanes
 from wfbt.engine.tape import Deck, terms_of
-from wfbt.kernels.abi import Rules, Schedule
+from wfbt.kernels.abi import Rules, Schedule, Status
 from wfbt.ledger.ledger import Ledger
+from wfbt.validation.stops import EMPTY, LIMIT, same_history, stop_of
 
 MEASURED = ("sharpe", "annual_return", "total_return", "max_drawdown", "trades")
 """What a rung shows, keys of `Ledger.metrics`."""
@@ -63,12 +64,15 @@ class Rung:
         MEASURED and `reasons`, of `Ledger.metrics`.
     change : mapping or None
         Each of MEASURED less that of the step before, None where either is missing; None on the first step.
+    stop : (int, str) or None
+        When (ns UTC) and by what this account stopped for good, of `stops.stop_of`.
     """
 
     step: str
     ledger: Ledger
     metrics: Mapping[str, Any]
     change: Mapping[str, float | None] | None
+    stop: tuple[int, str] | None
 
 
 class Outcome(NamedTuple):
@@ -78,6 +82,7 @@ class Outcome(NamedTuple):
     total_return: float
     paid: float  # fees, spread and impact, quote
     traded: float  # value of all fills
+    stop: tuple[int, str] | None  # end of the last day on which equity changed (ns from the first), and by what
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +119,20 @@ class BreakEven:
         """How often the return passes zero on the way through `tried`; 1 is what a break-even should mean."""
         return int(np.count_nonzero(np.diff([one.total_return > 0 for one in self.tried])))
 
+    @property
+    def stops(self) -> tuple[tuple[int, str] | None, ...]:
+        """How the replays between the configured costs and the break-even, or the end of the search, stopped."""
+        if not self.tried:
+            return ()
+        far = self.multiple
+        if far is None:
+            far = self.tried[0].multiple if self.tried[0].total_return <= 0 else self.tried[-1].multiple
+        low, high = min(far, 1.0), max(far, 1.0)
+        # The break-even itself lies between two that were tried: both belong to it.
+        below = max((one.multiple for one in self.tried if one.multiple <= low), default=low)
+        above = min((one.multiple for one in self.tried if one.multiple >= high), default=high)
+        return tuple(one.stop for one in self.tried if below <= one.multiple <= above)
+
 
 def ladder(decided: Decided) -> tuple[Rung, ...]:
     """Replay the same intents under each of STEPS."""
@@ -125,8 +144,17 @@ def ladder(decided: Decided) -> tuple[Rung, ...]:
         metrics = {name: told[name] for name in MEASURED}
         change = {name: _less(metrics[name], rungs[-1].metrics[name]) for name in MEASURED} if rungs else None
         reasons = {name: why for name, why in told["reasons"].items() if name in MEASURED}
-        rungs.append(Rung(step=step, ledger=ledger, metrics=metrics | {"reasons": reasons}, change=change))
+        stop = stop_of(ledger, decided.rules.drawdown)
+        rungs.append(Rung(step=step, ledger=ledger, metrics=metrics | {"reasons": reasons}, change=change, stop=stop))
     return tuple(rungs)
+
+
+def stopped_apart(stops: Sequence[tuple[int, str] | None]) -> str:
+    """What stopped some replays and not others, or on other days, LIMIT before EMPTY; empty where they compare."""
+    if same_history([None if stop is None else stop[0] for stop in stops]):
+        return ""
+    causes = {stop[1] for stop in stops if stop is not None}
+    return LIMIT if LIMIT in causes else EMPTY
 
 
 def _less(now: float | None, before: float | None) -> float | None:
@@ -230,9 +258,20 @@ def _at(decided: Decided, multiple: float) -> Outcome:
     dear = dearer(decided, multiple)
     lanes = replay_lanes(dear.deck, [dear.intents], [span(dear.deck, dear.first, dear.last)], dear.rules)
     tally = lanes.tallies[0]
+    stop = None
+    if tally["max_drawdown"] >= dear.rules.drawdown or tally["status"] == Status.HALTED:
+        stop = _last_change(lanes.daily[0]), LIMIT if tally["max_drawdown"] >= dear.rules.drawdown else EMPTY
     return Outcome(
         multiple=multiple,
         total_return=float(tally["equity"] / dear.rules.cash - 1.0),
         paid=float(tally["fees"] + tally["spread"] + tally["impact"]),
         traded=float(tally["traded"]),
+        stop=stop,
     )
+
+
+def _last_change(daily: npt.NDArray[np.float64]) -> int:
+    """The last day, counted from the lane's first, at whose end (D,) equity was not that of the day before; in ns."""
+    known = daily[~np.isnan(daily)]
+    changed = np.flatnonzero(np.diff(known, prepend=np.nan))
+    return (int(changed[-1]) + 1) * DAY
