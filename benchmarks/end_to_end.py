@@ -70,7 +70,10 @@ def main() -> None:
             start = "2020-01-01"
         strategy = Path(folder) / "bench.yaml"
         strategy.write_text(STRATEGY.format(start=start, **files))
-        common = ("run", str(strategy), "--folds", "12", "--out", folder, "--json")
+        everything = ("run", str(strategy), "--folds", "12", "--out", folder, "--json")
+        # The walk, its leak tests and statistics; what is asked of it afterwards has figures of its own.
+        off = [word for name in ("robustness", "stress", "capacity", "decay") for word in ("--set", f"{name}=null")]
+        common = (*everything, *off)
         run(*common, "--no-report")
 
         helped = min(run("--help")[1] for _ in range(5))
@@ -87,6 +90,8 @@ def main() -> None:
         full, _, memory, _ = run(*common)
         row("the same with 13 tearsheets and the page", f"{full:.1f} s", "<= 30 s", full <= 30)
         print(f"    peak memory of the largest process {memory:,.0f} MiB")
+        asked = run(*everything, "--no-report")[0]
+        row("robustness, stress, capacity and decay besides", f"{asked - wall:.1f} s", "<= 30 s", asked - wall <= 30)
         cold = run(*common, "--no-report", cache=str(Path(folder) / "cache"))[0]
         row(
             "first run on an empty kernel cache, beyond the warm one",
