@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import rankdata
 
 from wfbt.data.market import HOUR
 from wfbt.kernels.abi import Outcome
@@ -144,6 +143,9 @@ def _products(signals: Sequence[Signal], lags: I8) -> tuple[F8, F8]:
 
 def _standard(values: F8) -> F8:
     """Ranks with mean 0 and deviation 1; 0 of a constant."""
+    # Half a second to import, for those who ask for decay alone.
+    from scipy.stats import rankdata
+
     ranks = rankdata(values)
     ranks -= ranks.mean()
     deviation = ranks.std()
