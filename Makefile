@@ -35,11 +35,12 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/end_to_end.py
 	$(BIN)/python benchmarks/sweep.py
 	$(BIN)/python benchmarks/features.py
+	$(BIN)/python benchmarks/regimes.py
+	$(BIN)/python benchmarks/leakage.py
 	$(BIN)/python benchmarks/peers.py
 	$(BIN)/python benchmarks/overfitting.py
 	$(BIN)/python benchmarks/risk.py
 	$(BIN)/python benchmarks/monte_carlo.py
-	$(BIN)/python benchmarks/leakage.py
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
