@@ -90,6 +90,10 @@ def test_the_manifest_keeps_the_head_that_the_result_tells(looked):
     [
         "report.tearsheets=oos",
         "mandate.min_sharpe=2",
+        "leaks.evaluations=20",
+        "stress={}",
+        "capacity={}",
+        "decay={}",
     ],
 )
 def test_what_cannot_move_the_series_makes_no_other_look(study, tmp_path, override):

@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # a ledger is read without the kernels
 OUT_OF_SAMPLE, IN_FOLDS = "out_of_sample", "in_folds"
 """Kinds: a result on judged rows was seen; candidates were tried on training rows alone."""
 
-UNMOVED = ("name", "report", "mandate", "robustness", "monte_carlo")
+UNMOVED = ("name", "report", "mandate", "leaks", "robustness", "stress", "capacity", "decay", "monte_carlo")
 """Sections that name, draw or judge a return series and cannot move it."""
 
 _FAMILY, _HEX = re.compile(r"[A-Za-z0-9._-]{1,64}"), re.compile(r"[0-9a-f]{1,64}")
