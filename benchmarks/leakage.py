@@ -2,7 +2,8 @@
 
     python benchmarks/leakage.py
 
-The share is of the time of the walk and its statistics: without reports, and without robustness, stress, capacity and decay.
+The share is of the time of the walk and its statistics, without reports and without robustness, stress, capacity and
+decay.
 """
 
 from __future__ import annotations

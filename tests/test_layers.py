@@ -25,6 +25,8 @@ ORDER = [
     "registry",
     "gate",
     "report",
+    "assumptions",
+    "tables",
     "results",
     "setups",
     "assembly",

@@ -41,8 +41,9 @@ from wfbt.registry.looks import cell_looks, look_of
 from wfbt.registry.memory import only_one
 from wfbt.registry.trials import Trials, ledger_file, told
 from wfbt.report.artifacts import write_frame, write_json, write_text
-from wfbt.results import candidates_frame, equity_frame, result_dict
+from wfbt.results import result_dict
 from wfbt.setups import scenarios_of
+from wfbt.tables import candidates_frame, equity_frame
 from wfbt.validation.again import Ran
 from wfbt.validation.capacity import capacity_section
 from wfbt.validation.decay import decay_section
@@ -318,7 +319,7 @@ def _write_report(
 ) -> None:
     from wfbt.report.page import render_index
     from wfbt.report.sheets import Sheet, write_sheets
-    from wfbt.results import curves_of, daily_frame
+    from wfbt.tables import curves_of, daily_frame
 
     daily = daily_frame(walk.ledger, benchmark)
     sheets = []

@@ -1,11 +1,10 @@
-"""What a run found, as result.json, as tables and as the curves a report draws.
+"""What a run found, as result.json.
 
 Every number comes from a ledger; nothing is computed twice.
 """
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,8 +14,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from wfbt.config.schema import Costs, Limits, Strategy
-from wfbt.config.trading import Cap, Orders, Participation
+from wfbt.assumptions import assumptions
+from wfbt.config.schema import Strategy
 from wfbt.data.market import HOUR, Instrument, Market
 from wfbt.errors import LedgerError
 from wfbt.features.market_regimes import regime_plan
@@ -24,7 +23,6 @@ from wfbt.kernels.abi import Reason
 from wfbt.ledger.attribution import attribute, cost_bps, unfilled
 from wfbt.ledger.cuts import cut_shares
 from wfbt.ledger.ledger import Ledger, costs_split
-from wfbt.report.curves import Curves
 from wfbt.validation.across_folds import walk_forward_efficiency
 from wfbt.validation.by_regime import UNKNOWN, RegimeDays, by_regime, regimes_told
 from wfbt.validation.folds import Fold
@@ -108,7 +106,7 @@ def result_dict(
         "account": {"cash": config.account.cash, "leverage": config.account.leverage, "margin": config.account.margin},
         "events": _events(walk.ledger, config.limits.max_drawdown),
         "data": {one.symbol: _data(one, market) for one in market.instruments},
-        "assumptions": _assumptions(config, study),
+        "assumptions": assumptions(config, study),
         **({"sleeves": _sleeves(study, walk)} if isinstance(walk, PortfolioWalk) else {}),
         **({"walk": hindsight(config.folds.scheme, walk)} if two_sided else {}),
         **({"paths": paths_told(walk)} if walk.paths else {}),
@@ -498,181 +496,3 @@ def _data(one: Instrument, market: Market) -> dict[str, Any]:
             if found.symbol == one.symbol
         ],
     }
-
-
-def _assumptions(config: Strategy, study: Study | Portfolio) -> list[dict[str, Any]]:
-    """What the numbers rest on, one line each."""
-    costs, latency = config.costs, config.latency
-    impact = "none"
-    if costs.impact:
-        impact = (
-            f"({costs.impact.temporary:g} + {costs.impact.permanent:g})·σ·√(order/volume) over {costs.impact.horizon}"
-        )
-    lines = [
-        ("fills", "next tradable price", "a decision at a bar's close fills no earlier than the next bar's open"),
-        (
-            "fees",
-            _fees(costs),
-            "take-profits and limit orders that rest are makers, all else takes",
-        ),
-        ("spread", f"{costs.half_spread_bps:g} bps half", "paid by every taker fill"),
-        ("impact", impact, "square-root law; a symbol's own coefficient replaces the first number"),
-        ("latency", f"{_delay(latency.order)} order, {_delay(latency.feed)} feed", "moves the fill inside its bar"),
-        ("intrabar", "stop before target", "a bar that touches both is a loss; a gap fills at the open"),
-        ("exits", "0 latency", "stops and targets rest at the venue"),
-        ("orders", _worked(config.orders), "a limit fills where the price goes through it, as maker"),
-        ("size", _cut(costs.participation), "what a cap cuts stays at work; exits are under the caps too"),
-        ("margin", _margin(config), "checked at the mark's worst price of every row"),
-        *_forecast(config),
-        ("limits", _exposure(config.limits), "judged when an order is sent; each act is in events.parquet"),
-        (
-            "benchmark",
-            "buy and hold",
-            "the account is in the coin, so to hold it is to hold no contract"
-            if any(one.contract.inverse for one in config.data.symbols.values())
-            else "same cash and trading costs, equal parts as each is first traded; no funding, no limits, no caps",
-        ),
-        ("year", f"{study.deck.calendar.periods_per_year:g} days", "inferred from the bars"),
-    ]
-    return [{"key": key, "value": value, "note": note} for key, value, note in lines]
-
-
-def _forecast(config: Strategy) -> list[tuple[str, str, str]]:
-    """How volatility is forecast, and what follows it."""
-    given = config.volatility
-    if given is None:
-        return []
-    law = f", {given.dist} innovations" if given.dist else ""
-    followers = ["sizes"] if given.sizing else []
-    followers += [name for name in ("stop", "take", "trail") if getattr(config.exits, f"{name}_vol") is not None]
-    use = f"; {', '.join(followers)} by it" if followers else ""
-    note = f"fitted on each fold's training rows alone{use}"
-    return [("volatility", f"{given.model}{law}, {given.horizon} ahead", note)]
-
-
-def _fees(costs: Costs) -> str:
-    if not costs.fee_tiers:
-        return f"{costs.taker_bps:g} bps taker, {costs.maker_bps:g} bps maker"
-    first, last = costs.fee_tiers[0], costs.fee_tiers[-1]
-    return (
-        f"{first.taker_bps:g} to {last.taker_bps:g} bps taker, {first.maker_bps:g} to {last.maker_bps:g} bps maker, "
-        "by the value of 30 days"
-    )
-
-
-def _worked(orders: Orders) -> str:
-    said = [f"at least {orders.min_interval} apart"] if orders.min_interval else []
-    said += [f"at most {orders.max_open} of a symbol open"] if orders.max_open is not None else []
-    said += ["post-only"] if orders.post_only else []
-    said += [f"{orders.touch:.0%} of the volume at a touch"] if orders.touch else []
-    if orders.schedule is not None:
-        terms = ", ".join(f"{k} {v}" for k, v in orders.schedule.model_dump().items() if k != "model")
-        said.append(f"{orders.schedule.model} ({terms})")
-    return ", ".join(said) or "at once and whole"
-
-
-def _cut(given: Participation | None) -> str:
-    caps = [(given.order, "a row's volume by order"), (given.hour, "an hour's by symbol")] if given else []
-    return " and ".join(f"{share:.3g} of {of}" for share, of in caps if share is not None) or "orders fill whole"
-
-
-def _margin(config: Strategy) -> str:
-    tiered = [name for name, given in config.data.symbols.items() if given.tiers]
-    if len(tiered) == len(config.data.symbols):
-        return f"{config.account.margin}, maintenance by notional"
-    rest = f"{config.account.margin}, {config.account.maintenance:.3g} maintenance"
-    return f"{rest}, by notional for {', '.join(tiered)}" if tiered else rest
-
-
-def _exposure(limits: Limits) -> str:
-    given = {name: one for name in type(limits).model_fields if isinstance(one := getattr(limits, name), Cap)}
-    return ", ".join(f"{name} {one.most:g} ({one.act})" for name, one in given.items()) or "none on exposure"
-
-
-def _delay(given: Any) -> str:
-    fields = {name: getattr(given, name) for name in type(given).model_fields if name != "model"}
-    if given.model == "constant":
-        return str(given.value)
-    if given.model == "uniform":
-        return f"{given.low} to {given.high}"
-    if given.model == "lognormal":
-        return f"lognormal around {given.median}"
-    return f"{given.model} ({len(fields['samples'] or ()) or fields['file']})"
-
-
-def equity_frame(walk: WalkForward, benchmark: Ledger) -> pd.DataFrame:
-    """equity.parquet: the stitched account bar by bar, the fold of each bar, and buy-and-hold."""
-    frame = walk.ledger.equity_frame()
-    frame.insert(1, "fold", _fold_of_rows(walk))
-    frame.insert(3, "benchmark", benchmark.equity)
-    for number, path in enumerate(walk.paths, start=1):
-        frame[f"path_{number:02d}"] = path.equity
-    return frame
-
-
-def _fold_of_rows(walk: WalkForward) -> np.ndarray[Any, np.dtype[np.int64]]:
-    numbers = [walk.folds[place].fold.index + 1 for place, _ in walk.route]
-    return np.repeat(numbers, [block.stop - block.start for _, block in walk.route])
-
-
-def candidates_frame(walk: WalkForward, study: Study | Portfolio) -> pd.DataFrame:
-    """candidates.parquet: every candidate of every fold (and sleeve), winner or not, with its daily returns alone."""
-    if isinstance(study, Study):
-        return _candidates(walk, study)
-    assert isinstance(walk, PortfolioWalk)
-    parts = []
-    for member in study.members:
-        part = _candidates(walk.alone[member.name], member.study)
-        part.insert(1, "sleeve", member.name)
-        parts.append(part)
-    return pd.concat(parts, ignore_index=True).sort_values("fold", kind="stable", ignore_index=True)
-
-
-def _candidates(walk: WalkForward, study: Study) -> pd.DataFrame:
-    names = [json.dumps(dict(params), sort_keys=True) for params in study.candidates]
-    parts = []
-    for one in walk.folds:
-        trial = one.trial
-        count = len(names)
-        parts.append(
-            pd.DataFrame(
-                {
-                    "fold": np.full(count, one.fold.index + 1),
-                    "candidate": np.arange(count),
-                    "params": names,
-                    "chosen": np.arange(count) == trial.chosen,
-                    study.objective: trial.scores,
-                    "train_trades": trial.round_trips[:, 0],
-                    "test_trades": trial.round_trips[:, 1],
-                    "train_returns": list(trial.train_returns),
-                    "test_returns": list(trial.test_returns),
-                }
-            )
-        )
-    return pd.concat(parts, ignore_index=True)
-
-
-def daily_frame(ledger: Ledger, benchmark: Ledger) -> pd.DataFrame:
-    """Daily returns of an account and of buy-and-hold over the same days."""
-    return pd.DataFrame({"strategy": ledger.returns_daily(), "benchmark": benchmark.returns_daily()})
-
-
-def curves_of(walk: WalkForward, benchmark: Ledger, daily: pd.DataFrame) -> Curves:
-    """What the page draws."""
-    ledger = walk.ledger
-    equity = np.where(ledger.equity > 0, ledger.equity, np.nan)
-    weight = ledger.worth(ledger.position, ledger.mark) / equity[:, None]
-    return Curves(
-        symbols=ledger.symbols,
-        ts=ledger.ts,
-        equity=ledger.equity,
-        benchmark=benchmark.equity,
-        drawdown=ledger.drawdown,
-        weight=np.nan_to_num(weight, nan=0.0),
-        fold=_fold_of_rows(walk),
-        in_sample=() if walk.paths else tuple((one.in_sample.ts, one.in_sample.equity) for one in walk.folds),
-        days=daily.index.to_numpy().astype("datetime64[D]"),
-        returns=daily["strategy"].to_numpy(np.float64),
-        benchmark_returns=daily["benchmark"].to_numpy(np.float64),
-        paths=tuple(path.equity for path in walk.paths),
-    )

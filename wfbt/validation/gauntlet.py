@@ -388,7 +388,7 @@ class Gauntlet:
                 mixed = {**question.view.frames, symbol: frame.assign(**{str(name): frames[symbol][name].to_numpy()})}
                 try:
                     said = answer(mixed, question.say(mixed))
-                except WfbtError:
+                except WfbtError:  # this input alone cannot be altered
                     continue
                 if any(one.key[0] == INTENT for one in differences(question.base, said, now)):
                     out.append(f"{symbol} {name}")
@@ -439,7 +439,7 @@ def _replayed(question: Question, market: Market, begin: int, end: int, seed: in
     try:
         view = study.seen(question.frames(market), question.view.train)
         said = study.say(question.candidate, view)
-    except WfbtError:
+    except WfbtError:  # counted as refused by whoever asks
         return None
     first, stop = span(deck, begin, end)
     intents = said.heard_from([first]).between(first, stop)

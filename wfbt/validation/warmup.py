@@ -113,7 +113,7 @@ def _one(question: Question, start: int, tolerance: float) -> list[Warmth]:
             for symbol, columns in fitted.columns(frames).items():
                 frames[symbol] = frames[symbol].assign(**columns)
         late = answer(frames, question.say(frames))
-    except WfbtError:
+    except WfbtError:  # what refuses data as too short has no warm-up from there
         return []
     out = []
     for key, column in late.columns.items():
