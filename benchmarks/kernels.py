@@ -27,7 +27,6 @@ from wfbt.engine.setup import Setup, rules_of
 from wfbt.engine.sweep import replay_lanes
 from wfbt.engine.tape import lay_out
 from wfbt.kernels.abi import (
-    ACCOUNT,
     EVENT,
     FILL,
     INTENT,
@@ -37,6 +36,7 @@ from wfbt.kernels.abi import (
     PAYMENT,
     TALLY,
     Rules,
+    desk_of,
     record_of,
 )
 from wfbt.kernels.bars import replay
@@ -125,7 +125,7 @@ def kernel_seconds(deck, said, rules: Rules) -> tuple[float, np.void]:
             deck.slots, deck.activity, deck.venue, np.zeros(room, FILL), np.zeros(max(1, len(deck.stamps)), PAYMENT),
             np.zeros(room, ORDER_LOG), np.zeros(1 + assets, EVENT), np.zeros(room, LIQUIDATION), equity, cash,
             np.zeros((rows, assets)), liquidation, shortfall, np.full((1, len(deck.day_rows)), np.nan), tally,
-            np.zeros(1, ACCOUNT),
+            desk_of(1, assets, deck.slots),
         )  # fmt: skip
 
     work()

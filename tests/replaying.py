@@ -9,7 +9,6 @@ from tests.markets import Case
 from tests.naive.bars import replay as naive_replay
 from wfbt.engine.tape import terms_of
 from wfbt.kernels.abi import (
-    ACCOUNT,
     EVENT,
     FILL,
     LANE,
@@ -17,6 +16,7 @@ from wfbt.kernels.abi import (
     ORDER_LOG,
     PAYMENT,
     TALLY,
+    desk_of,
     record_of,
 )
 from wfbt.kernels.bars import replay
@@ -59,13 +59,15 @@ def frozen(group):
     return type(group)(*arrays)
 
 
-def kernel(case: Case, start: int = 0, stop: int | None = None, keep: bool = True, function=replay) -> Replayed:
-    """One lane through `function`, the compiled kernel or its Python source."""
+def kernel(
+    case: Case, start: int = 0, stop: int | None = None, keep: bool = True, function=replay, waits: bool = False
+) -> Replayed:
+    """One lane through `function`, the compiled kernel or its source; left before each decision if it `waits`."""
     rows, assets = case.tape.open.shape
     stop = rows if stop is None else stop
     day_rows, slots = layout(case)
     lanes = np.zeros(1, LANE)
-    lanes["start"], lanes["stop"], lanes["last"] = start, stop, len(case.intents)
+    lanes["start"], lanes["stop"], lanes["last"], lanes["waits"] = start, stop, len(case.intents), waits
     kept = max(2, stop - start) if keep else 1
     equity, cash, liquidation, shortfall = (np.zeros(kept) for _ in range(4))
     position = np.zeros((kept, assets))
@@ -79,12 +81,16 @@ def kernel(case: Case, start: int = 0, stop: int | None = None, keep: bool = Tru
     terms = terms_of(case.tape, case.assets, case.rules.horizon)
     # Interpreted code warns of the NaN and the divisions that compiled code is meant to make.
     quiet = contextlib.nullcontext() if hasattr(function, "signatures") else np.errstate(all="ignore")
+    desk = desk_of(1, assets, slots)
     with quiet:
-        function(
-            case.tape, terms, case.stamps, case.assets, day_rows, case.intents, lanes, record_of(case.rules), slots,
-            frozen(case.activity), frozen(case.venue), fills, payments, orders, events,
-            liquidations, equity, cash, position, liquidation, shortfall, daily, tally, np.zeros(1, ACCOUNT),
-        )  # fmt: skip
+        while True:
+            function(
+                case.tape, terms, case.stamps, case.assets, day_rows, case.intents, lanes, record_of(case.rules), slots,
+                frozen(case.activity), frozen(case.venue), fills, payments, orders, events,
+                liquidations, equity, cash, position, liquidation, shortfall, daily, tally, desk,
+            )  # fmt: skip
+            if not desk.carry["under_way"][0]:
+                break
     n = stop - start if keep else 0
     written = tally[0]
     return Replayed(

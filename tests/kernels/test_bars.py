@@ -106,6 +106,22 @@ def test_compiled_code_equals_its_source_bit_for_bit():
 
 
 @pytest.mark.kernel
+def test_a_lane_that_waits_before_each_decision_comes_to_the_same_account():
+    for seed in range(400 if COMPILED else 12):
+        case = markets.random_case(np.random.default_rng(seed))
+        through, waited = kernel(case), kernel(case, waits=True)
+        for name in ("equity", "cash", "position", "liquidation", "shortfall", "daily"):
+            assert getattr(through, name).tobytes() == getattr(waited, name).tobytes(), (seed, name)
+        for name in ("fills", "payments", "orders", "events", "liquidations"):
+            assert same_records(getattr(through, name), getattr(waited, name)), (seed, name)
+        # A glide adds up what stands still in one step.
+        sums = {"equity_sum"}
+        for name in set(through.tally.dtype.names) - sums:
+            assert through.tally[name] == waited.tally[name], (seed, name)
+        assert_allclose(through.tally["equity_sum"], waited.tally["equity_sum"], rtol=1e-12)
+
+
+@pytest.mark.kernel
 def test_a_lane_without_a_ledger_tallies_the_same():
     for seed in range(300 if COMPILED else 40):
         case = markets.random_case(np.random.default_rng([3, seed]))

@@ -19,7 +19,6 @@ from wfbt.engine.setup import rules_of, setup_with
 from wfbt.engine.tape import Deck, lay_out
 from wfbt.errors import PolicyError
 from wfbt.kernels.abi import (
-    ACCOUNT,
     EVENT,
     FILL,
     LANE,
@@ -29,6 +28,7 @@ from wfbt.kernels.abi import (
     TALLY,
     Rules,
     Status,
+    desk_of,
     record_of,
 )
 from wfbt.ledger.ledger import Ledger
@@ -54,7 +54,7 @@ def replay_ledger(deck: Deck, intents: npt.NDArray[np.void], rules: Rules, first
     position = np.zeros((kept, assets))
     payments = np.zeros(max(1, len(deck.stamps)), PAYMENT)
     daily = np.full((1, len(deck.day_rows)), np.nan)
-    account = np.zeros(1, ACCOUNT)
+    desk = desk_of(1, assets, deck.slots)
     slots = assets * (deck.slots + 10)  # fills that one row can make
     room = min(2 * len(intents) + 64, MOST_FIRST_FILLS) + slots
     bounded = bool(np.isfinite(deck.venue.bounds["most"]).any())
@@ -65,7 +65,7 @@ def replay_ledger(deck: Deck, intents: npt.NDArray[np.void], rules: Rules, first
         replay(
             deck.tape, deck.terms, deck.stamps, deck.contracts, deck.day_rows, intents, lanes, record_of(rules),
             deck.slots, deck.activity, deck.venue, fills, payments, orders, events, liquidations, equity, cash,
-            position, liquidation, shortfall, daily, tally, account,
+            position, liquidation, shortfall, daily, tally, desk,
         )  # fmt: skip
         if tally["status"][0] != Status.FILLS_FULL:
             break

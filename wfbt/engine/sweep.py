@@ -11,7 +11,6 @@ import numpy.typing as npt
 from wfbt.compute import in_order
 from wfbt.engine.tape import Deck
 from wfbt.kernels.abi import (
-    ACCOUNT,
     EVENT,
     FILL,
     LANE,
@@ -20,6 +19,7 @@ from wfbt.kernels.abi import (
     PAYMENT,
     TALLY,
     Rules,
+    desk_of,
     record_of,
 )
 
@@ -73,7 +73,8 @@ def replay_lanes(
             np.concatenate(intents[begin:end]), lanes,
             record_of(rules), deck.slots, deck.activity, deck.venue, np.zeros(1, FILL), np.zeros(1, PAYMENT),
             np.zeros(1, ORDER_LOG), np.zeros(1, EVENT), np.zeros(1, LIQUIDATION), equity, cash,
-            np.zeros((1, assets)), liquidation, shortfall, daily[begin:end], tallies[begin:end], np.zeros(1, ACCOUNT),
+            np.zeros((1, assets)), liquidation, shortfall, daily[begin:end], tallies[begin:end],
+            desk_of(1, assets, deck.slots),
         )  # fmt: skip
 
     if count:

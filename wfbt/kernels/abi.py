@@ -231,10 +231,13 @@ ASSET = np.dtype(
 )
 
 LANE = np.dtype(
-    [("start", np.int64), ("stop", np.int64), ("first", np.int64), ("last", np.int64)],
+    [("start", np.int64), ("stop", np.int64), ("first", np.int64), ("last", np.int64), ("waits", np.int64)],
     align=True,
 )
-"""Rows [start, stop) of the market and intents [first, last) of the sheet that one lane replays."""
+"""Rows [start, stop) of the market and intents [first, last) of the sheet that one lane replays.
+
+One that `waits` is left before each decision, and taken up there by the next call.
+"""
 
 TALLY = np.dtype(
     [
@@ -470,3 +473,44 @@ ACCOUNT = np.dtype(
     ],
     align=True,
 )
+
+FEE_DAYS = 30
+"""Whole UTC days whose trading decides the tier of fees."""
+
+CARRY = np.dtype(
+    [
+        ("under_way", np.int64),  # the lane waits at the decision of `row`
+        ("row", np.int64),
+        ("fills", np.int64),
+        ("payments", np.int64),
+        ("day", np.int64),
+        ("stamp", np.int64),
+        ("worth", np.float64),  # equity at its close
+        ("total", np.float64),  # of all closes so far
+    ],
+    align=True,
+)
+"""Where a lane that waits has come to; of one that is done, its last row plus one and its equity."""
+
+
+class Desk(NamedTuple):
+    """M accounts and what is going on in them, kept between two calls of a replay."""
+
+    carry: np.ndarray  # (M,) CARRY
+    accounts: np.ndarray  # (M,) ACCOUNT
+    state: np.ndarray  # (M, A) STATE
+    flight: np.ndarray  # (M, A, slots) ORDER
+    work: np.ndarray  # (M, A) ORDER
+    ring: np.ndarray  # (M, FEE_DAYS) f8, value traded in the last days
+
+
+def desk_of(lanes: int, assets: int, slots: int) -> Desk:
+    """A desk on which nothing is going on."""
+    return Desk(
+        carry=np.zeros(lanes, CARRY),
+        accounts=np.zeros(lanes, ACCOUNT),
+        state=np.zeros((lanes, assets), STATE),
+        flight=np.zeros((lanes, assets, slots), ORDER),
+        work=np.zeros((lanes, assets), ORDER),
+        ring=np.zeros((lanes, FEE_DAYS)),
+    )

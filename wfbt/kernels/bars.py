@@ -9,7 +9,7 @@ from math import inf, isnan, nan
 import numpy as np
 
 from wfbt.kernels._jit import njit, part, prefetch
-from wfbt.kernels.abi import ORDER, STATE, Act, Liquidity, Outcome, Reason, Schedule, Status
+from wfbt.kernels.abi import Act, Liquidity, Outcome, Reason, Schedule, Status
 from wfbt.kernels.account import (
     NEVER,
     end_drawdown,
@@ -37,7 +37,7 @@ from wfbt.kernels.exits import (
     stopped,
 )
 from wfbt.kernels.exposure import PASS, judge, watch
-from wfbt.kernels.fees import DAYS, begin_fees, end_day
+from wfbt.kernels.fees import begin_fees, end_day
 from wfbt.kernels.glide import glide_together
 from wfbt.kernels.liquidation import end_account, liquidate_account, liquidate_wallets
 from wfbt.kernels.margin import (
@@ -186,9 +186,13 @@ def days_until(close_ts, row):
 @njit
 def replay(
     tape, terms, stamps, contracts, day_rows, intents, lanes, given, slots, activity, venue, fills, payments, orders,
-    events, liquidations, equity, cash, position, liquidation, shortfall, daily, tallies, accounts,
+    events, liquidations, equity, cash, position, liquidation, shortfall, daily, tallies, desk,
 ):  # fmt: skip
     """Replay every lane and fill the outputs in place.
+
+    A lane that `waits` stops before it decides at each decision row, and the next call takes it up there: whoever
+    decides by what the account has become writes its intents in between.  Nothing else differs from a lane that runs
+    through.
 
     Parameters
     ----------
@@ -218,8 +222,9 @@ def replay(
         Equity at the end of each UTC day of the lane and at its last row; other elements are not touched.
     tallies : (L,) TALLY, out, zeroed by the caller
         `status` FILLS_FULL: `fills`, `orders`, `events` or `liquidations` was too short, and the outputs are worthless.
-    accounts : (1,) ACCOUNT, out
-        The account of the last lane.  The caller owns it: a record keeps no array of the kernel's own alive.
+    desk : Desk, in and out
+        Of one lane, used by all in turn; where lanes wait, of as many as there are.  The caller owns it: a record keeps
+        no array of the kernel's own alive.
     """
     rules = given[0]
     open_ts, close_ts, decision = tape.open_ts, tape.close_ts, tape.decision
@@ -231,10 +236,6 @@ def replay(
     term = terms.ravel()
     keep = len(equity) > 1
     step = 1 if keep else 0
-    state = np.zeros(assets, STATE)
-    flight = np.zeros((assets, slots), ORDER)
-    work = np.zeros(assets, ORDER)
-    account = accounts[0]
     floor_of, roof_of = np.zeros(assets), np.zeros(assets)
     breakers = rules["daily_loss"] < inf or rules["drawdown"] < inf
     banded = rules["band"] < inf
@@ -263,7 +264,6 @@ def replay(
     delists = False
     for a in range(assets):
         delists |= final[a] >= 0
-    ring = np.zeros(DAYS)
     spans = np.zeros((assets, 2))
     stirs = np.zeros(assets, np.int64)  # assets whose exits this row may touch
     room, shares, shares_of_hour = inf, nan, nan
@@ -271,18 +271,29 @@ def replay(
     for lane in range(len(lanes)):
         start, stop, k, last = lanes[lane]["start"], lanes[lane]["stop"], lanes[lane]["first"], lanes[lane]["last"]
         tally = tallies[lane]
-        begin_lane(account, state, tiers, rules)
-        begin_fees(account, ring, fees, rules)
-        n, p = 0, 0
-        day = first_from(day_rows, start)
+        own = lane if len(desk.carry) > 1 else 0
+        carry, account, ring = desk.carry[own], desk.accounts[own], desk.ring[own]
+        state, flight, work = desk.state[own], desk.flight[own], desk.work[own]
+        waits_here = lanes[lane]["waits"] != 0
+        resumes = waits_here and carry["under_way"] != 0
+        quiet, flat = False, True
+        if resumes:
+            t, n, p = carry["row"], carry["fills"], carry["payments"]
+            day, stamp = carry["day"], carry["stamp"]
+            halted, total, worth = False, carry["total"], carry["worth"]
+        else:
+            begin_lane(account, state, tiers, rules)
+            begin_fees(account, ring, fees, rules)
+            t, n, p = start, 0, 0
+            day = first_from(day_rows, start)
+            stamp = first_row_after(stamps, start)
+            while k < last and intents[k]["row"] < start:
+                k += 1
+            halted, total, worth = False, 0.0, rules["cash"]
+            tally["status"] = Status.DONE
         midnight = day_rows[day] if day < len(day_rows) else stop
-        stamp = first_row_after(stamps, start)
         pays = stamps[stamp]["row"] if stamp < len(stamps) else stop
-        while k < last and intents[k]["row"] < start:
-            k += 1
-        halted, quiet, total = False, False, 0.0
-        tally["status"] = Status.DONE
-        t = start
+        carry["under_way"] = 0
 
         while t < stop:
             begin, now, row = open_ts[t], close_ts[t], t * assets
@@ -296,7 +307,7 @@ def replay(
                 tally["status"] = Status.FILLS_FULL
                 break
 
-            if t > start and not halted and not quiet:
+            if t > start and not halted and not quiet and not resumes:
                 if widens:
                     rules["half_spread"] = usual * wider[t]
                 stamped = False
@@ -601,61 +612,69 @@ def replay(
                             if trailing or (ratcheted and ratchets(s, rules)):
                                 set_levels(s, c["tick"], rules)
 
-            # 7. Close.
-            worth, flat = account["cash"], True
-            for a in range(assets):
-                s, c = state[a], contracts[a]
-                if s["position"] != 0.0:
-                    x = np.uint64(row + a)
-                    flat = False
-                    worth += c["multiplier"] * s["position"] * value(mark_close[x], c["inverse"])
-            if worth <= dust and not halted:
-                halted = True
-                n, fee, short = end_account(
-                    account, tally, state, flight, work, contracts, spans, mark_close, row, fills, n, orders,
-                    liquidations, keep, t, begin, now, rules,
-                )  # fmt: skip
-                fee_of_venue += fee
-                fallen_short += short
-                worth, flat = 0.0, True
-                tally["status"] = Status.HALTED
-            total += worth
-            if not flat:
-                tally["rows_held"] += 1
-            if keep:
-                equity[t - start] = worth
-                cash[t - start] = account["cash"]
+            if not resumes:
+                # 7. Close.
+                worth, flat = account["cash"], True
+                for a in range(assets):
+                    s, c = state[a], contracts[a]
+                    if s["position"] != 0.0:
+                        x = np.uint64(row + a)
+                        flat = False
+                        worth += c["multiplier"] * s["position"] * value(mark_close[x], c["inverse"])
+                if worth <= dust and not halted:
+                    halted = True
+                    n, fee, short = end_account(
+                        account, tally, state, flight, work, contracts, spans, mark_close, row, fills, n, orders,
+                        liquidations, keep, t, begin, now, rules,
+                    )  # fmt: skip
+                    fee_of_venue += fee
+                    fallen_short += short
+                    worth, flat = 0.0, True
+                    tally["status"] = Status.HALTED
+                total += worth
                 if not flat:
-                    for a in range(assets):
-                        position[t - start, a] = state[a]["position"]
-            if fee_of_venue != 0.0 or fallen_short != 0.0:
-                tally["liquidation"] += fee_of_venue
-                tally["shortfall"] += fallen_short
+                    tally["rows_held"] += 1
                 if keep:
-                    liquidation[t - start] = fee_of_venue
-                    shortfall[t - start] = fallen_short
-            if worth > account["peak"]:
-                end_drawdown(tally, account["peak"], account["trough"])
-                account["peak"] = worth
-                account["trough"] = worth
-            account["trough"] = min(account["trough"], worth)
+                    equity[t - start] = worth
+                    cash[t - start] = account["cash"]
+                    if not flat:
+                        for a in range(assets):
+                            position[t - start, a] = state[a]["position"]
+                if fee_of_venue != 0.0 or fallen_short != 0.0:
+                    tally["liquidation"] += fee_of_venue
+                    tally["shortfall"] += fallen_short
+                    if keep:
+                        liquidation[t - start] = fee_of_venue
+                        shortfall[t - start] = fallen_short
+                if worth > account["peak"]:
+                    end_drawdown(tally, account["peak"], account["trough"])
+                    account["peak"] = worth
+                    account["trough"] = worth
+                account["trough"] = min(account["trough"], worth)
 
-            # 8. Breakers.
-            if breakers and not halted and trips(account, worth, now, rules):
-                tally["breakers"] += 1
-                flatten_all(state, flight, work, orders, keep, now)
-            if t == midnight:
-                account["day_equity"] = worth
-                daily[lane, day] = worth
-                day += 1
-                midnight = day_rows[day] if day < len(day_rows) else stop
-                if tiered_fees:
-                    end_day(account, ring, fees, days_until(close_ts, t))
-            elif t == stop - 1 and day < len(day_rows):
-                daily[lane, day] = worth
+                # 8. Breakers.
+                if breakers and not halted and trips(account, worth, now, rules):
+                    tally["breakers"] += 1
+                    flatten_all(state, flight, work, orders, keep, now)
+                if t == midnight:
+                    account["day_equity"] = worth
+                    daily[lane, day] = worth
+                    day += 1
+                    midnight = day_rows[day] if day < len(day_rows) else stop
+                    if tiered_fees:
+                        end_day(account, ring, fees, days_until(close_ts, t))
+                elif t == stop - 1 and day < len(day_rows):
+                    daily[lane, day] = worth
 
             # 9. Decision.
             if decision[t] and not halted and t < stop - 1:
+                if waits_here and not resumes:
+                    carry["under_way"] = 1
+                    carry["row"], carry["fills"], carry["payments"] = t, n, p
+                    carry["day"], carry["stamp"] = day, stamp
+                    carry["total"], carry["worth"] = total, worth
+                    break
+                resumes = False
                 while k < last:
                     intent = intents[np.uint64(k)]
                     if intent["row"] > t:
@@ -793,6 +812,8 @@ def replay(
                     flatten_all(state, flight, work, orders, keep, now)
             t += 1
             quiet = False
+            if waits_here:
+                continue
 
             # Glide to the next row on which something is due.
             due = min(stop - 1, intents[k]["row"] if k < last and not halted else stop)
@@ -914,8 +935,10 @@ def replay(
                 account["trough"] = trough
             tally["rows_held"] += t - t0
 
-        end_drawdown(tally, account["peak"], account["trough"])
         tally["equity"] = worth
         tally["equity_sum"] = total
+        if carry["under_way"] == 0:
+            end_drawdown(tally, account["peak"], account["trough"])
+            carry["row"], carry["worth"] = t, worth
     rules["half_spread"] = usual
     return
