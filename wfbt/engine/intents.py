@@ -20,7 +20,7 @@ from wfbt.engine.tape import Deck
 from wfbt.errors import ConfigError, PolicyError
 from wfbt.features.indicators import atr
 from wfbt.features.volatility import trailing_sigma_volume
-from wfbt.kernels.abi import INTENT
+from wfbt.kernels.abi import INTENT, Sheet
 from wfbt.policy.base import Columns
 
 F8 = npt.NDArray[np.float64]
@@ -255,14 +255,8 @@ class Lowering:
             raise PolicyError(f"{symbol}: {len(wants)} targets for {len(bars)} bars")
         self._check_orders(symbol, wants)
         distances, lent = self._reach(a, wants, forecast)
-        if self.exits.ratchet is not None and distances["stop"] is None:
-            raise PolicyError(
-                f"{symbol}: exits.ratchet counts in stop distances, and there is no stop: let the rule return one, or "
-                "set exits.stop_atr, stop_pct or stop_vol"
-            )
-        scale = self._scale_of(a, wants)
-        weight = self._weight(a, wants.target, distances["stop"], forecast)
-        weight = weight if scale is None else weight * scale
+        self._check_ratchet(symbol, distances["stop"])
+        weight = self._weight(a, wants.target, distances["stop"], forecast, self._scale_of(a, wants))
         target, unsaid = wants.target, np.isnan(weight)
         chosen: Any = np.flatnonzero(~unsaid) if unsaid.any() else None
         if news_only:
@@ -289,6 +283,13 @@ class Lowering:
             assets=len(self.deck.symbols),
             lent=lent,
         )
+
+    def _check_ratchet(self, symbol: str, stop: F8 | None) -> None:
+        if self.exits.ratchet is not None and stop is None:
+            raise PolicyError(
+                f"{symbol}: exits.ratchet counts in stop distances, and there is no stop: let the rule return one, or "
+                "set exits.stop_atr, stop_pct or stop_vol"
+            )
 
     def _reach(
         self, a: int, wants: Columns, forecast: F8 | None
@@ -323,8 +324,7 @@ class Lowering:
             if (column := getattr(wants, name)) is not None and not np.isnan(column).all()
         }
         if wants.other is not None and not np.isnan(wants.other).all():
-            weight, scale = self._weight(a, wants.other, stop, forecast), self._scale_of(a, wants)
-            given["other_size"] = some(weight if scale is None else weight * scale)
+            given["other_size"] = some(self._weight(a, wants.other, stop, forecast, self._scale_of(a, wants)))
         if wants.expire is not None and not np.isnan(wants.expire).all():
             bars = self.market.instruments[a].bars
             lapses = np.full(len(bars), NEVER)
@@ -391,20 +391,40 @@ class Lowering:
         sigma, _ = trailing_sigma_volume(bars.close, bars.volume, bars.period, horizon)
         return annual_volatility(sigma, horizon, 365.0 if self.deck.calendar.weekends else 252.0)
 
-    def _weight(self, a: int, target: F8, stop: F8 | None, forecast: F8 | None) -> F8:
-        """Size of each row's target: a share of equity, or quote for method fixed; NaN where it cannot be known yet."""
-        sizing, symbol = self.sizing, self.deck.symbols[a]
-        if sizing.method == "fraction":
+    def _weight(self, a: int, target: F8, stop: F8 | None, forecast: F8 | None, scale: F8 | None) -> F8:
+        """Size of each row's target: a share of equity, or quote for method fixed; NaN where it cannot be known yet.
+
+        A multiple of the target, so that an account that decides bar by bar can be given the multiples beforehand.
+        """
+        if self.sizing.method == "fraction" and scale is None:
             return target
+        if self.sizing.method == "risk":
+            self._check_stops(a, target, stop)
+        unit = self._unit(a, np.sign(target), stop, forecast)
+        if scale is not None:
+            unit = unit * scale
+        return np.where(target == 0, 0.0, target * unit) if self.sizing.method == "risk" else target * unit
+
+    def _unit(self, a: int, side: F8, stop: F8 | None, forecast: F8 | None) -> F8:
+        """(T_a,) size of a target of 1 on the `side` (−1, 0, 1) of each row."""
+        sizing, close = self.sizing, self.market.instruments[a].bars.close
+        if sizing.method == "fraction":
+            return np.ones(len(close))
         if sizing.method == "fixed":
             assert sizing.notional is not None
-            return target * sizing.notional
-        close = self.market.instruments[a].bars.close
-        if sizing.method == "volatility":
-            sigma = forecast if sizing.forecast and forecast is not None else self._annual(a)
-            with np.errstate(divide="ignore", invalid="ignore"):
-                weight = target * sizing.goal / sigma
-            return np.where(sigma > 0, weight, np.nan)
+            return np.full(len(close), sizing.notional)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            if sizing.method == "volatility":
+                sigma = forecast if sizing.forecast and forecast is not None else self._annual(a)
+                return np.where(sigma > 0, sizing.goal / sigma, np.nan)
+            assert stop is not None
+            # An inverse contract loses multiplier·(1/(p−d) − 1/p) a unit at its stop, a linear one multiplier·d.
+            price = close - side * stop if self.market.instruments[a].contract.inverse else close
+            return np.asarray(sizing.risk * price / stop)
+
+    def _check_stops(self, a: int, target: F8, stop: F8 | None) -> None:
+        """PolicyError where a target has no stop to be sized by."""
+        symbol = self.deck.symbols[a]
         if stop is None or (np.isnan(stop) & (target != 0) & ~np.isnan(target)).sum() == (target != 0).sum() > 0:
             raise PolicyError(
                 f"{symbol}: sizing.method risk needs a stop: let the rule return one, or set exits.stop_atr, stop_pct "
@@ -419,8 +439,26 @@ class Lowering:
                 f"{symbol}: target {target[row]:g} at row {row} ({when:%Y-%m-%d %H:%M:%S}Z) has no stop, and "
                 "sizing.method risk cannot size it; return a stop with every target, or NaN for both"
             )
-        # An inverse contract loses multiplier·(1/(p−d) − 1/p) a unit when its stop is hit, a linear one multiplier·d.
-        price = close - np.sign(target) * stop if self.market.instruments[a].contract.inverse else close
-        flat = target == 0
-        weight = target * sizing.risk * price / np.where(flat, 1.0, stop)
-        return np.where(flat, 0.0, weight)
+
+    @property
+    def slices(self) -> int:
+        """Slices of every order; 0: orders are not sliced."""
+        return self._slices
+
+    def sheet(self, forecast: Mapping[str, F8] | None = None) -> Sheet:
+        """What each decision bar would make of a target, for accounts that decide by what has become of them."""
+        shape = (len(self.deck.decisions), len(self.deck.symbols))
+        columns = {name: np.full(shape, np.nan) for name in Sheet._fields}
+        for a, places in enumerate(self.deck.places):
+            own = self._forecast(a, forecast)
+            distances = {name: self._distance(a, name, own) for name in ("stop", "take", "trail")}
+            self._check_ratchet(self.deck.symbols[a], distances["stop"])
+            for name, column in distances.items():
+                if column is not None:
+                    columns[name][places, a] = column
+            for name, side in (("long", 1.0), ("short", -1.0), ("flat", 0.0)):
+                target = np.full(len(places), side)
+                columns[name][places, a] = self._weight(a, target, distances["stop"], own, self._scales[a])
+        for column in columns.values():
+            column.flags.writeable = False
+        return Sheet(**columns)

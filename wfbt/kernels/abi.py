@@ -236,7 +236,7 @@ LANE = np.dtype(
 )
 """Rows [start, stop) of the market and intents [first, last) of the sheet that one lane replays.
 
-One that `waits` is left before each decision, and taken up there by the next call.
+One that `waits` (1) is left before each decision and taken up there by the next call; −1: it is passed over.
 """
 
 TALLY = np.dtype(
@@ -491,6 +491,44 @@ CARRY = np.dtype(
     align=True,
 )
 """Where a lane that waits has come to; of one that is done, its last row plus one and its equity."""
+
+
+class Sheet(NamedTuple):
+    """What an order decided on a decision bar is made of, (T, A) f8; NaN where the asset has no bar or size."""
+
+    long: np.ndarray  # size of a target of 1
+    short: np.ndarray  # size of a target of −1, negative
+    flat: np.ndarray  # size of a target of 0: 0 or NaN
+    stop: np.ndarray  # distances, NaN none
+    take: np.ndarray
+    trail: np.ndarray
+
+
+class Watch(NamedTuple):
+    """What is remembered of M accounts that decide by what they see."""
+
+    submitted: np.ndarray  # (M, A) f8, the last target that was named, 0 before the first
+    held: np.ndarray  # (M, A) i8, decision bars for which the position has had its sign, 0 when flat
+    side: np.ndarray  # (M, A) f8, that sign
+
+
+def watch_of(lanes: int, assets: int) -> Watch:
+    """Of accounts that have done nothing."""
+    return Watch(
+        submitted=np.zeros((lanes, assets)), held=np.zeros((lanes, assets), np.int64), side=np.zeros((lanes, assets))
+    )
+
+
+class Seen(IntEnum):
+    """What an account can see of itself; those before DRAWDOWN for each asset."""
+
+    POSITION = 0  # value over equity, signed
+    TARGET = 1  # the last one named
+    UNREALISED = 2  # return of the position since its average entry
+    HOLDING = 3  # ln(1 + decision bars held)
+    DRAWDOWN = 4  # from the peak, positive fraction
+    GROSS = 5  # gross value over equity
+    TODAY = 6  # return since the UTC day before ended
 
 
 class Desk(NamedTuple):

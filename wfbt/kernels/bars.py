@@ -192,7 +192,7 @@ def replay(
 
     A lane that `waits` stops before it decides at each decision row, and the next call takes it up there: whoever
     decides by what the account has become writes its intents in between.  Nothing else differs from a lane that runs
-    through.
+    through.  One whose `waits` is negative is left alone.
 
     Parameters
     ----------
@@ -270,6 +270,8 @@ def replay(
 
     for lane in range(len(lanes)):
         start, stop, k, last = lanes[lane]["start"], lanes[lane]["stop"], lanes[lane]["first"], lanes[lane]["last"]
+        if lanes[lane]["waits"] < 0:
+            continue
         tally = tallies[lane]
         own = lane if len(desk.carry) > 1 else 0
         carry, account, ring = desk.carry[own], desk.accounts[own], desk.ring[own]
