@@ -7,6 +7,7 @@ bit for bit.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -125,15 +126,23 @@ class Accounts:
         self.lanes["waits"] = np.where(self.waiting, 1, -1)
         observe(self.desk, self.watch, self.deck.contracts, self.deck.tape.mark_close, codes, self.lanes, first, out)
 
+    def follow(self, *council: Any) -> int:
+        """Let networks decide for the one account there is: `wfbt.kernels.rollout.rollout` from `council` on."""
+        from wfbt.kernels.rollout import rollout
+
+        self.lanes["waits"] = 1
+        return int(rollout(*self._market(), self.watch, self.sheet, self.slices, self.bars, *council))
+
     def _replay(self) -> None:
         from wfbt.kernels.bars import replay
 
+        replay(*self._market())
+
+    def _market(self) -> tuple[Any, ...]:
         deck = self.deck
-        fills, payments, orders, events, liquidations, equity, cash, position, liquidation, shortfall = self._scratch
-        replay(
+        return (
             deck.tape, deck.terms, deck.stamps, deck.contracts, deck.day_rows, self.intents, self.lanes, self.rules,
-            deck.slots, deck.activity, deck.venue, fills, payments, orders, events, liquidations, equity, cash,
-            position, liquidation, shortfall, self._daily, self.tallies, self.desk,
+            deck.slots, deck.activity, deck.venue, *self._scratch, self._daily, self.tallies, self.desk,
         )  # fmt: skip
 
 

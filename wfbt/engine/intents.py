@@ -445,20 +445,25 @@ class Lowering:
         """Slices of every order; 0: orders are not sliced."""
         return self._slices
 
-    def sheet(self, forecast: Mapping[str, F8] | None = None) -> Sheet:
-        """What each decision bar would make of a target, for accounts that decide by what has become of them."""
+    def sheet(self, forecast: Mapping[str, F8] | None = None, wants: Mapping[str, Columns] | None = None) -> Sheet:
+        """What each decision bar would make of a target, for accounts that decide by what has become of them.
+
+        Distances and scales are those of `wants`, as in `say`; its targets are not read.
+        """
         shape = (len(self.deck.decisions), len(self.deck.symbols))
         columns = {name: np.full(shape, np.nan) for name in Sheet._fields}
-        for a, places in enumerate(self.deck.places):
+        for a, (symbol, places) in enumerate(zip(self.deck.symbols, self.deck.places, strict=True)):
             own = self._forecast(a, forecast)
-            distances = {name: self._distance(a, name, own) for name in ("stop", "take", "trail")}
-            self._check_ratchet(self.deck.symbols[a], distances["stop"])
+            given = Columns(target=np.full(len(places), np.nan)) if wants is None else wants[symbol]
+            distances, _ = self._reach(a, given, own)
+            self._check_ratchet(symbol, distances["stop"])
             for name, column in distances.items():
                 if column is not None:
                     columns[name][places, a] = column
             for name, side in (("long", 1.0), ("short", -1.0), ("flat", 0.0)):
                 target = np.full(len(places), side)
-                columns[name][places, a] = self._weight(a, target, distances["stop"], own, self._scales[a])
+                scale = self._scale_of(a, given)
+                columns[name][places, a] = self._weight(a, target, distances["stop"], own, scale)
         for column in columns.values():
             column.flags.writeable = False
         return Sheet(**columns)

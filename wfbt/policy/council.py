@@ -1,0 +1,265 @@
+"""Several networks as one policy: who is asked, of what, and what becomes of the answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from wfbt.errors import ArtifactError
+from wfbt.kernels.abi import Seen
+from wfbt.kernels.network import LAYER
+from wfbt.kernels.rollout import (
+    AGREE,
+    ALONE,
+    DIRECTED,
+    DISCRETE,
+    ONE_HOT,
+    SCALE,
+    SIZED,
+    TARGET,
+    VALUES,
+    VETO,
+    Council,
+    on_paper,
+)
+from wfbt.policy.actions import Continuous, Discrete
+from wfbt.policy.columns import Columns
+from wfbt.policy.network import Network
+
+F8 = npt.NDArray[np.float64]
+I8 = npt.NDArray[np.int64]
+Mode = Literal["alone", "veto", "agree", "scale"]
+
+JOINS: Mapping[str, int] = {"one_hot": ONE_HOT, "values": VALUES, "target": TARGET}
+MODES: Mapping[str, int] = {"alone": ALONE, "veto": VETO, "agree": AGREE, "scale": SCALE}
+SEEN = {one.name.lower(): one for one in Seen}
+"""What an account can see of itself, by name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Member:
+    """One network of a council.
+
+    Attributes
+    ----------
+    network : Network
+    actions : Discrete or Continuous
+        What its outputs stand for; of a manager, which names no target, how they are read.
+    columns : tuple of int
+        Which columns of the features it reads, in its order.
+    weight : float
+        Its share of the sum; of a manager nothing.
+    least : float
+        An action less probable than this is no action; 0: any.
+    each : bool
+        Asked about each asset by itself, its target divided by their number.
+    every : int
+        A manager's decision bars from one goal to the next; 0: it is none.
+    joins : "one_hot", "values" or "target"
+        What a manager hands its worker.
+    """
+
+    network: Network
+    actions: Discrete | Continuous
+    columns: tuple[int, ...]
+    weight: float = 1.0
+    least: float = 0.0
+    each: bool = False
+    every: int = 0
+    joins: Literal["one_hot", "values", "target"] = "one_hot"
+
+    def __post_init__(self) -> None:
+        if self.network.outputs != self.actions.outputs:
+            raise ArtifactError(
+                f"the action map stands for {self.actions.outputs} outputs, and the network has {self.network.outputs}"
+            )
+        if self.least and self.network.head.kind != "categorical":
+            raise ArtifactError(f"only a categorical head has probabilities to hold against {self.least:g}")
+        if self.every and self.joins == "one_hot" and self.network.head.kind == "box":
+            raise ArtifactError("a manager with a box head chooses no action to hand on: join it by values or target")
+
+    @property
+    def handed(self) -> int:
+        """Numbers that a manager hands its worker; 0 of others."""
+        if not self.every:
+            return 0
+        return self.actions.assets if self.joins == "target" else self.network.outputs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Deliberation:
+    """What networks decide by, on each symbol's own bars.
+
+    Attributes
+    ----------
+    members : tuple of Member
+        A manager stands before its worker.
+    features : mapping of symbol to (T_a, F) float64
+        Known at each bar's close; NaN: not known.
+    seen : tuple of str
+        What they see of the account, names of SEEN: those of assets before those of the whole.
+    other : mapping of symbol to Columns, or None
+        What rules beside them name.
+    mode : "alone", "veto", "agree" or "scale"
+    mirrored : bool
+        The networks propose and the rules confirm.
+    passes : bool
+        A proposal passes where who confirms abstains.
+    """
+
+    members: tuple[Member, ...]
+    features: Mapping[str, F8]
+    seen: tuple[str, ...] = ()
+    other: Mapping[str, Columns] | None = None
+    mode: Mode = "alone"
+    mirrored: bool = False
+    passes: bool = False
+
+    def __post_init__(self) -> None:
+        codes = [SEEN[name] for name in self.seen]
+        if codes != sorted(codes, key=lambda code: code >= Seen.DRAWDOWN):
+            raise ArtifactError(f"what is seen of assets comes before what is seen of the account, was {self.seen}")
+        assets = len(self.features)
+        goals = 0
+        for place, one in enumerate(self.members):
+            wanted = self.inputs_of(one, assets) + goals
+            if one.network.inputs != wanted:
+                raise ArtifactError(
+                    f"network {place} reads {one.network.inputs} numbers, and its observation has {wanted}: "
+                    f"{len(one.columns)} features and {', '.join(self.seen) or 'nothing of the account'}"
+                    f"{f' of {assets} symbols' if assets > 1 and not one.each else ''}"
+                    f"{f', and {goals} of its manager' if goals else ''}"
+                )
+            if not one.every and not one.each and one.actions.assets != assets:
+                raise ArtifactError(f"network {place} has targets for {one.actions.assets} assets of {assets}")
+            goals = one.handed
+
+    def inputs_of(self, member: Member, assets: int) -> int:
+        """Numbers in an observation of a member, a manager's goal left out."""
+        count = 1 if member.each else assets
+        return count * (len(member.columns) + self.of_asset) + len(self.seen) - self.of_asset
+
+    @property
+    def of_asset(self) -> int:
+        """How many of `seen` are of each asset."""
+        return sum(SEEN[name] < Seen.DRAWDOWN for name in self.seen)
+
+    @property
+    def codes(self) -> I8:
+        """(K,) codes of `seen`."""
+        codes: I8 = _fixed(np.array([SEEN[name] for name in self.seen], np.int64))
+        return codes
+
+    def laid_out(self, places: Mapping[str, I8], rows: int) -> tuple[F8, F8]:
+        """(T, A, F) features and (T, A) what the rules name, on decision bars of which `places` are each symbol's."""
+        depth = next(iter(self.features.values())).shape[1]
+        features = np.full((rows, len(places), depth), np.nan)
+        other = np.full((rows if self.mode != "alone" else 1, len(places)), np.nan)
+        for a, (symbol, own) in enumerate(places.items()):
+            if symbol in self.features:
+                features[own, a] = self.features[symbol]
+            if self.other is not None:
+                other[own, a] = self.other[symbol].target
+            if self.other is not None and self.mirrored:
+                other[:, a] = _standing(other[:, a])
+        return _fixed(features), _fixed(other)
+
+    def on_paper(self, closes: Mapping[str, F8], places: Mapping[str, I8], rows: int) -> dict[str, Columns]:
+        """Columns of each symbol if every target were had at once and for nothing.
+
+        That is what they want where `seen` is empty; else it is what a leak shows in as well as in their account.
+        """
+        features, other = self.laid_out(places, rows)
+        close = np.full((rows, len(places)), np.nan)
+        for a, (symbol, own) in enumerate(places.items()):
+            close[own, a] = closes[symbol]
+        targets = np.empty((rows, len(places)))
+        on_paper(
+            council_of(self.members), features, _fixed(close), self.codes, self.of_asset, other, MODES[self.mode],
+            self.mirrored, self.passes, targets,
+        )  # fmt: skip
+        return {symbol: self.kept(symbol, targets[own, a], len(own)) for a, (symbol, own) in enumerate(places.items())}
+
+    def kept(self, symbol: str, target: F8, rows: int) -> Columns:
+        """`target` (T_a,) with the distances of the rule's proposal that it comes from."""
+        if self.other is None or self.mirrored:
+            return Columns(target=target)
+        wants = self.other[symbol]
+        withheld = (target == 0) & (wants.target != 0)
+        return Columns(
+            target=target,
+            **{
+                name: np.where(withheld, np.nan, column)
+                for name in ("stop", "take", "trail")
+                if (column := getattr(wants, name)) is not None
+            },
+        )
+
+
+def council_of(members: Sequence[Member]) -> Council:
+    """The members as kernels read them."""
+    nets = [one.network.pack() for one in members]
+    sizes = np.array([len(net.numbers) for net in nets])
+    layers = np.concatenate([net.layers for net in nets])
+    first_layer = _borders([len(net.layers) for net in nets])
+    for m, begin in enumerate(np.cumsum(sizes) - sizes):
+        own = layers[first_layer[m] : first_layer[m + 1]]
+        own["weight"] += begin
+        own["bias"] += begin
+        own["norm"] += np.where(own["norm"] >= 0, begin, 0)
+    most = max(one.network.outputs for one in members)
+    table = np.full((len(members), most), np.nan)
+    for m, one in enumerate(members):
+        if isinstance(one.actions, Discrete):
+            table[m, : len(one.actions.targets)] = one.actions.targets
+    assert layers.dtype == LAYER
+    return Council(
+        numbers=_fixed(np.concatenate([net.numbers for net in nets])),
+        layers=_fixed(layers),
+        first_layer=first_layer,
+        normal=_fixed(np.concatenate([net.normal for net in nets], axis=1)),
+        first_input=_borders([one.network.inputs for one in members]),
+        clip=_fixed(np.array([net.clip for net in nets])),
+        bounds=_fixed(np.concatenate([net.bounds for net in nets], axis=1)),
+        first_output=_borders([one.network.outputs for one in members]),
+        squash=_fixed(np.array([net.squash for net in nets])),
+        kind=_fixed(np.array([_kind(one) for one in members])),
+        table=_fixed(table),
+        dead_zone=_fixed(np.array([getattr(one.actions, "dead_zone", 0.0) for one in members])),
+        least=_fixed(np.array([one.least for one in members])),
+        weight=_fixed(np.array([0.0 if one.every else one.weight for one in members])),
+        columns=_fixed(np.concatenate([np.array(one.columns, np.int64) for one in members])),
+        first_column=_borders([len(one.columns) for one in members]),
+        each=_fixed(np.array([one.each for one in members])),
+        every=_fixed(np.array([one.every for one in members])),
+        joins=_fixed(np.array([JOINS[one.joins] for one in members])),
+        handed=_fixed(np.array([one.handed for one in members])),
+        sums=sum(not one.every for one in members) > 1 or any(one.weight != 1.0 for one in members if not one.every),
+        width=max(one.network.width for one in members),
+        most=most,
+    )
+
+
+def _kind(member: Member) -> int:
+    if isinstance(member.actions, Discrete):
+        return DISCRETE
+    return SIZED if member.actions.sized else DIRECTED
+
+
+def _borders(lengths: Sequence[int]) -> I8:
+    borders: I8 = _fixed(np.concatenate(([0], np.cumsum(lengths))).astype(np.int64))
+    return borders
+
+
+def _standing(column: F8) -> F8:
+    rows = np.maximum.accumulate(np.where(np.isnan(column), -1, np.arange(len(column))))
+    return np.where(rows >= 0, column[np.maximum(rows, 0)], np.nan)
+
+
+def _fixed(array: Any) -> Any:
+    array.flags.writeable = False
+    return array
