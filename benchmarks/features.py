@@ -1,4 +1,6 @@
-"""Fitted features: what a fold's fits cost, and what reading them forward costs; answers are checked before any time.
+"""Features: what a fold's fits cost, what reading them forward costs, and what observing bars and trades does.
+
+Answers are checked before any time.
 
     python benchmarks/features.py
 
@@ -21,13 +23,17 @@ import pandas as pd
 sys.path.insert(0, str(Path(__file__).parent))
 from machine import best, describe, row
 
+from wfbt.data.market import MINUTE, Bars, Instrument, Market
+from wfbt.data.trades import Trades
 from wfbt.features.forecast import Volatility
 from wfbt.features.garch import fit_garch
 from wfbt.features.learners import learn
+from wfbt.features.spec import FeatureSpec
+from wfbt.policy.frames import market_frames
 
 HOUR = 3_600_000_000_000
 DAY = 24 * HOUR
-FOLDS, TRAIN, ROWS = 12, 8_760, 50_000
+FOLDS, TRAIN, ROWS, TRADES = 12, 8_760, 50_000, 5_000_000
 
 
 class Case(NamedTuple):
@@ -90,6 +96,51 @@ def reading(model: str) -> float:
     return best(lambda: fitted.ahead(column), 10)
 
 
+def traded() -> Market:
+    """Minutes of the returns above, and five million trades in them."""
+    rng = np.random.default_rng(1)
+    close = 100 * np.exp(np.cumsum(returns(ROWS)))
+    opens = np.append(100.0, close[:-1])
+    open_ts = np.arange(ROWS) * MINUTE
+    bars = Bars(
+        symbol="X",
+        period=MINUTE,
+        open_ts=open_ts,
+        open=opens,
+        high=np.maximum(opens, close) * 1.001,
+        low=np.minimum(opens, close) * 0.999,
+        close=close,
+        volume=rng.uniform(1, 9, ROWS),
+    )
+    at = np.sort(rng.integers(0, ROWS * MINUTE, TRADES))
+    trades = Trades(
+        ts=at,
+        price=close[at // MINUTE] * rng.uniform(0.9995, 1.0005, TRADES),
+        qty=np.exp(rng.standard_normal(TRADES)),
+        side=np.where(rng.random(TRADES) < 0.5, 1, -1).astype(np.int8),
+    )
+    return Market(instruments=(Instrument(bars=bars, trades=trades),), digest="")
+
+
+def observing() -> float:
+    """The 18 features of bars and trades, from a market that is read to matrices."""
+    market, spec = traded(), FeatureSpec.parse("bars_trades")
+
+    def matrix() -> np.ndarray:
+        return spec.matrix(market_frames(market))["X"]
+
+    one, made = market.instruments[0], matrix()
+    row, names = 30_000, spec.names
+    inside = (one.trades.ts >= one.bars.open_ts[row]) & (one.trades.ts < one.bars.close_ts[row])
+    side, qty = one.trades.side[inside], one.trades.qty[inside]
+    assert made.shape == (ROWS, 18)
+    assert np.isfinite(made[100:-1]).all()
+    assert np.isclose(made[row, names.index("trade_imbalance")], side.mean())
+    assert np.isclose(made[row, names.index("flow_imbalance")], (side * qty).sum() / qty.sum())
+    assert np.isclose(made[row, names.index("size_dispersion")], qty.std(ddof=1) / qty.mean())
+    return best(matrix, 5)
+
+
 def importing() -> float:
     """CPU seconds that the first fit of a process spends on imports, beyond what wfbt has imported by then."""
     code = "import pandas, scipy, numba, time; t = time.process_time(); import arch.univariate; "
@@ -107,6 +158,7 @@ CASES = [
         for model, dist in KINDS
     ),
     *(Case(f"{model}: 24 bars ahead at {ROWS:,} rows", 0.010, partial(reading, model)) for model in MODELS),
+    Case(f"18 features: {ROWS:,} bars, {TRADES:,} trades", 0.300, observing),
 ]
 
 

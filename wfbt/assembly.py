@@ -180,7 +180,7 @@ def read_market(config: schema.Strategy) -> Market:
     for name, given in config.data.symbols.items():
         paths = {
             key: config.locate(path)
-            for key in ("bars", "funding", "mark", "execution_bars")
+            for key in ("bars", "funding", "mark", "execution_bars", "trades")
             if (path := getattr(given, key)) is not None
         }
         symbols[name] = {

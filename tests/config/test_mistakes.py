@@ -363,9 +363,6 @@ UNSERVED = {
     "engine: book": ("engine: book is not supported in this version: order books are not replayed; use bars (line 4)"),
 }
 UNSERVED_SETTINGS = {
-    "data.symbols.BTCUSDT.trades=t.parquet": (
-        "data.symbols.BTCUSDT.trades is not supported in this version: single trades are not replayed"
-    ),
     "data.symbols.BTCUSDT.book=b.parquet": (
         "data.symbols.BTCUSDT.book is not supported in this version: order books are not replayed"
     ),

@@ -68,6 +68,32 @@ def test_the_sample_has_no_findings(sample, symbol):
     assert len(bars(sample, symbol)) == 48_192
 
 
+def test_its_trades_gather_to_the_bars_of_their_days(sample):
+    """Prices exactly, sizes to the lot; aggressors lean with the bar, and sizes are lognormal."""
+    whole = bars(sample, "SOLUSDT")
+    path = str(sample / "SOLUSDT" / "trades.parquet")
+    assert check(path) == []
+    raw = store.read_trades(path, "SOLUSDT")
+    rows = slice(-60 * 24, None)
+    opens = whole.ts[rows]
+    bar = np.searchsorted(opens, raw.ts, side="right") - 1
+    begins = np.searchsorted(bar, np.arange(len(opens)))
+    assert np.array_equal(raw.ts[begins], opens)
+    assert np.array_equal(raw["price"][begins], whole["open"][rows])
+    assert np.array_equal(raw["price"][np.append(begins[1:], len(raw)) - 1], whole["close"][rows])
+    assert np.array_equal(np.maximum.reduceat(raw["price"], begins), whole["high"][rows])
+    assert np.array_equal(np.minimum.reduceat(raw["price"], begins), whole["low"][rows])
+    lots = np.rint(raw["qty"] * 1000)
+    assert (lots >= 1).all()
+    assert np.array_equal(np.add.reduceat(lots, begins), np.rint(whole["volume"][rows] * 1000))
+    signed = np.add.reduceat(raw["side"] * raw["qty"], begins) / whole["volume"][rows]
+    moved = np.log(whole["close"][rows] / whole["open"][rows])
+    assert 0.4 < np.corrcoef(signed, moved)[0, 1] < 0.9
+    sizes = np.log(raw["qty"] / np.add.reduceat(raw["qty"], begins)[bar])
+    assert abs(pd.Series(sizes).skew()) < 0.2
+    assert (sample / "SOLUSDT" / "trades.parquet").stat().st_size < 15e6
+
+
 def test_it_loads_as_one_market(sample):
     given = {
         s: {"bars": f"{s}/bars_1h.parquet", "funding": f"{s}/funding.parquet", "mark": f"{s}/mark_1h.parquet"}

@@ -17,8 +17,10 @@ CALLS = {
     "rsi": lambda high, low, close: indicators.rsi(close, 10),
     "adx": lambda high, low, close: indicators.adx(high, low, close, 10),
     "atr": lambda high, low, close: indicators.atr(high, low, close, 10),
+    "macd": lambda high, low, close: indicators.macd(close, 4, 9, 3),
+    "bollinger": lambda high, low, close: indicators.bollinger(close, 10),
 }
-WARM = {"ema": 9, "sma": 9, "rsi": 10, "adx": 19, "atr": 10}
+WARM = {"ema": 9, "sma": 9, "rsi": 10, "adx": 19, "atr": 10, "macd": 10, "bollinger": 9}
 
 
 def wilder(values, n):
@@ -52,6 +54,26 @@ def test_atr_is_the_wilder_average_of_true_ranges():
     high, low, close = bars(60)
     ranges = np.maximum(high[1:], close[:-1]) - np.minimum(low[1:], close[:-1])
     np.testing.assert_allclose(indicators.atr(high, low, close, 14)[14:], wilder(ranges, 14), rtol=1e-12)
+
+
+def test_macd_is_two_averages_less_their_own_average():
+    _, _, close = bars(60)
+
+    def average(values, n, start):
+        out = [values[start - n + 1 : start + 1].mean()]
+        for x in values[start + 1 :]:
+            out.append(out[-1] + (x - out[-1]) * 2 / (n + 1))
+        return np.array(out)
+
+    # The fast average begins where the slow one does.
+    line = average(close, 4, 8) - average(close, 9, 8)
+    expected = line[2:] - average(line, 3, 2)
+    np.testing.assert_allclose(indicators.macd(close, 4, 9, 3)[10:], expected, rtol=1e-10, atol=1e-12)
+
+
+def test_bollinger_counts_deviations_of_a_population_and_knows_none_where_prices_stand():
+    assert indicators.bollinger([1.0, 2.0, 3.0, 6.0], 4)[3] == pytest.approx(3 / np.sqrt(3.5))
+    assert np.isnan(indicators.bollinger([5.0] * 6, 3)).all()
 
 
 def test_adx_is_high_in_a_straight_rise():

@@ -10,7 +10,6 @@ from wfbt.config.messages import key_text
 Path = tuple[str | int, ...]
 
 NOT_YET: Mapping[str, str] = {
-    "data.symbols.*.trades": "single trades are not replayed",
     "data.symbols.*.book": "order books are not replayed",
     "engine=book": "order books are not replayed; use bars",
     "policy.model": "only rules are replayed",

@@ -25,6 +25,7 @@ ERRORS = (
     "non_positive",
     "ohlc",
     "negative_volume",
+    "side",
 )
 WARNINGS = (
     "gap",

@@ -22,7 +22,8 @@ def series(path: str) -> list[str]:
 
     A file, glob or s3:// address is one.  In a folder, files that lie beside each other are one when they hold the same
     kind of rows at the same step and do not overlap in time, as the parts of a partitioned series do; others stand
-    alone, and Parquet that is neither bars nor funding is passed over: an exogenous series is checked by its own path.
+    alone, and Parquet that is neither bars, funding nor trades is passed over: an exogenous series is checked by its
+    own path.
     """
     folder = Path(path)
     if "://" in path or not folder.is_dir():
@@ -43,11 +44,12 @@ def series(path: str) -> list[str]:
 
 def _extent(file: str) -> tuple[str, int, int, int]:
     kind, raw = _read(file)
-    return kind, int(raw.ts.min()), int(raw.ts.max()), quality.modal_step(np.unique(raw.ts)) or 0
+    step = 0 if kind == "trades" else quality.modal_step(np.unique(raw.ts))
+    return kind, int(raw.ts.min()), int(raw.ts.max()), step
 
 
 def check(path: str, *, now: int | None = None, max_missing: float = 0.05) -> list[Finding]:
-    """Findings of bars, funding or an exogenous series; the columns say which."""
+    """Findings of bars, funding, trades or an exogenous series; the columns say which."""
     return _judge(*_read(path), path, now, max_missing)
 
 
@@ -121,20 +123,23 @@ def _read(path: str) -> tuple[str, Raw]:
     kind = store.kind(path)
     if kind == "series":
         return kind, store.read_series(path, "")
-    return kind, (store.read_bars if kind == "bars" else store.read_funding)(path, "")
+    reader = {"bars": store.read_bars, "funding": store.read_funding, "trades": store.read_trades}[kind]
+    return kind, reader(path, "")
 
 
 def _judge(kind: str, raw: Raw, path: str, now: int | None, max_missing: float) -> list[Finding]:
     now, name = time.time_ns() if now is None else now, Path(path).stem or path
     if kind == "series":
         return quality.check_series(raw, name, now)
+    if kind == "trades":
+        return quality.check_trades(raw, name, now)
     judge = quality.check_bars if kind == "bars" else quality.check_funding
     return judge(raw, name, now, max_missing)
 
 
 def _period(raw: Raw, kind: str) -> str:
-    if kind == "series":
-        return ""  # it comes when it comes
+    if kind in ("series", "trades"):
+        return ""  # they come when they come
     ts = raw.ts if kind == "bars" else quality.snap(raw.ts)[0]
     # Sorted, as newest-first and appended files have a period too.
     step = quality.modal_step(np.unique(ts))

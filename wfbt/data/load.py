@@ -14,15 +14,16 @@ import numpy as np
 
 from wfbt.config.values import Duration
 from wfbt.data import quality, store
-from wfbt.data.findings import WARNINGS, Finding, duration
+from wfbt.data.findings import WARNINGS, Finding, Mask, duration
 from wfbt.data.market import DAY, I8, Bars, Contract, Funding, Instrument, Market, Series
 from wfbt.data.store import Raw, stamp
 from wfbt.data.timeframes import coarser, label
+from wfbt.data.trades import Trades
 from wfbt.errors import ConfigError, DataError
 
-KEYS = ("bars", "funding", "mark", "execution_bars", "contract", "impact", "volume", "adv")
+KEYS = ("bars", "funding", "mark", "execution_bars", "trades", "contract", "impact", "volume", "adv")
 SERIES = ("path", "available", "delay", "columns", "symbol", "max_age")
-DROPPED = ("nan", "ohlc", "non_positive", "negative_volume", "off_grid", "future", "spike")
+DROPPED = ("nan", "ohlc", "non_positive", "negative_volume", "off_grid", "future", "spike", "side")
 REPAIRS = ("duplicates", "disorder", *DROPPED, "missing")
 # Errors that the engine can live with once a person has said so.
 ACCEPTABLE = ("missing", "future", *WARNINGS)
@@ -78,8 +79,8 @@ def load_market(
     Parameters
     ----------
     symbols : mapping
-        Per symbol: `bars` (path), and optionally `funding`, `mark`, `execution_bars` (paths), `contract` (tick, lot,
-        multiplier, inverse), `impact`, `volume` ("units" or "none") and `adv`.
+        Per symbol: `bars` (path), and optionally `funding`, `mark`, `execution_bars`, `trades` (paths), `contract`
+        (tick, lot, multiplier, inverse), `impact`, `volume` ("units" or "none") and `adv`.
     start, end : int ns UTC or anything pandas.Timestamp accepts
         Without a zone: UTC.
     max_missing : float
@@ -179,12 +180,34 @@ class _Reader:
         mark = raw.columns.get("mark_price", np.full(len(raw), np.nan))
         return Funding(ts=ts, rate=raw["rate"], mark=mark, snapped=snapped)
 
-    def sound(self, raw: Raw, symbol: str, role: str, check: Callable[[Raw], list[Finding]]) -> Raw:
-        """The rows after the repairs; raises on errors that are left."""
+    def trades(self, path: Any, symbol: str, bars: Raw) -> Trades:
+        """Trades of one file, in time order; what they say of the bars is a finding."""
+
+        def check(raw: Raw) -> list[Finding]:
+            return quality.check_trades(raw, symbol, self.now)
+
+        raw = store.read_trades(self.path(path), symbol, self.start, self.end)
+        raw = self.sound(raw, symbol, "trades", check, quality.repeated_trades)
+        self.findings.extend(quality.compare_trades(bars, raw, symbol))
+        self.notes.append(
+            f"{symbol}: {len(raw):,} trades from {stamp(raw.ts[0])} to {stamp(raw.ts[-1])}: "
+            "features are made of them, and no order is filled by them"
+        )
+        return Trades(ts=raw.ts, price=raw["price"], qty=raw["qty"], side=raw["side"].astype(np.int8))
+
+    def sound(
+        self,
+        raw: Raw,
+        symbol: str,
+        role: str,
+        check: Callable[[Raw], list[Finding]],
+        repeats: Callable[[Raw], Mask] = quality.exact_repeats,
+    ) -> Raw:
+        """The rows after the repairs, of which `repeats` names those that say nothing new; raises on errors left."""
         label = symbol if role == "bars" else f"{symbol} {role}"
         findings = check(raw)
         if any(f.severity == "error" or f.rule == "spike" for f in findings):
-            mended = self._mend(raw, symbol, label, findings)
+            mended = self._mend(raw, symbol, label, findings, repeats)
             if mended is not raw:
                 raw, findings = mended, check(mended)
         findings = self._accept(symbol, label, findings)
@@ -194,7 +217,9 @@ class _Reader:
         self.findings.extend(findings)
         return raw
 
-    def _mend(self, raw: Raw, symbol: str, label: str, findings: Sequence[Finding]) -> Raw:
+    def _mend(
+        self, raw: Raw, symbol: str, label: str, findings: Sequence[Finding], repeats: Callable[[Raw], Mask]
+    ) -> Raw:
         drop = np.zeros(len(raw), dtype=bool)
         sort = False
         for repair in self.repairs:
@@ -205,7 +230,7 @@ class _Reader:
                 sort |= any(repair.meets(symbol, f.ts) for f in named)
                 continue
             if repair.rule == "duplicates":
-                rows = quality.exact_repeats(raw)
+                rows = repeats(raw)
             else:
                 rows = np.zeros(len(raw), dtype=bool)
                 for finding in named:
@@ -309,6 +334,7 @@ def _instrument(reader: _Reader, symbol: str, spec: Mapping[str, Any]) -> Instru
         funding=reader.funding(spec["funding"], symbol) if spec.get("funding") else None,
         mark=reader.bars(spec["mark"], symbol, "mark")[1] if spec.get("mark") else None,
         execution_bars=execution,
+        trades=reader.trades(spec["trades"], symbol, raw) if spec.get("trades") else None,
         contract=Contract(**contract),
         impact=spec.get("impact"),
         volume=volume,
@@ -417,6 +443,8 @@ def _digest(instruments: Iterable[Instrument], series: Iterable[Series]) -> str:
                 arrays |= {f"{role}.{name}": getattr(bars, name) for name in ("open_ts", *store.BARS)}
         if i.funding is not None:
             arrays |= {f"funding.{name}": getattr(i.funding, name) for name in ("ts", "rate", "mark")}
+        if i.trades is not None:
+            arrays |= {f"trades.{name}": getattr(i.trades, name) for name in ("ts", "price", "qty", "side")}
         sha.update(store.digest(i.symbol, arrays).encode())
     for one in series:
         title = f"{one.name} of {one.symbol or 'all'}: {', '.join(one.columns)}"

@@ -6,28 +6,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from wfbt.config.inputs import MOST_TIMEFRAMES
 from wfbt.config.values import Duration
+from wfbt.data.arrays import F8 as F8
+from wfbt.data.arrays import I8 as I8
+from wfbt.data.arrays import read_only
+from wfbt.data.trades import Trades
 from wfbt.errors import ConfigError, DataError
-
-I8 = npt.NDArray[np.int64]
-F8 = npt.NDArray[np.float64]
 
 SECOND = 1_000_000_000
 MINUTE = 60 * SECOND
 HOUR = 3600 * SECOND
 DAY = 24 * HOUR
 BPS = 1e-4
-
-
-def _read_only(array: npt.ArrayLike, dtype: Any) -> Any:
-    out = np.ascontiguousarray(array, dtype=dtype)
-    if out is array or out.base is not None:
-        out = out.copy()
-    out.flags.writeable = False
-    return out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -58,9 +50,9 @@ class Bars:
     close_ts: I8 = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "open_ts", _read_only(self.open_ts, np.int64))
+        object.__setattr__(self, "open_ts", read_only(self.open_ts, np.int64))
         for name in ("open", "high", "low", "close", "volume"):
-            object.__setattr__(self, name, _read_only(getattr(self, name), np.float64))
+            object.__setattr__(self, name, read_only(getattr(self, name), np.float64))
             if getattr(self, name).shape != self.open_ts.shape:
                 raise DataError(f"{self.symbol}: {name} has {len(getattr(self, name))} rows, ts {len(self.open_ts)}")
         if self.period <= 0:
@@ -106,9 +98,9 @@ class Funding:
     snapped: int = 0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "ts", _read_only(self.ts, np.int64))
-        object.__setattr__(self, "rate", _read_only(self.rate, np.float64))
-        object.__setattr__(self, "mark", _read_only(self.mark, np.float64))
+        object.__setattr__(self, "ts", read_only(self.ts, np.int64))
+        object.__setattr__(self, "rate", read_only(self.rate, np.float64))
+        object.__setattr__(self, "mark", read_only(self.mark, np.float64))
         if not self.ts.shape == self.rate.shape == self.mark.shape:
             raise DataError("funding: ts, rate and mark differ in length")
         if (bad := np.flatnonzero(np.diff(self.ts) <= 0)).size:
@@ -154,8 +146,8 @@ class Series:
     symbol: str | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "available_ts", _read_only(self.available_ts, np.int64))
-        object.__setattr__(self, "values", _read_only(self.values, np.float64))
+        object.__setattr__(self, "available_ts", read_only(self.available_ts, np.int64))
+        object.__setattr__(self, "values", read_only(self.values, np.float64))
         if not self.columns or self.values.shape != (len(self.available_ts), len(self.columns)):
             raise DataError(
                 f"{self.name}: values of shape {self.values.shape}, not ({len(self.available_ts)} rows, "
@@ -219,6 +211,8 @@ class Instrument:
 
     Attributes
     ----------
+    trades : Trades or None
+        Single trades: features are made of them, and no order is filled by one.
     impact : float or None
         The symbol's own temporary impact coefficient; the permanent one is half of it.  None: the venue's default.
     adv : float or None
@@ -233,6 +227,7 @@ class Instrument:
     funding: Funding | None = None
     mark: Bars | None = None
     execution_bars: Bars | None = None
+    trades: Trades | None = None
     contract: Contract = field(default_factory=Contract)
     impact: float | None = None
     volume: str = "units"

@@ -9,9 +9,10 @@ import numpy as np
 from wfbt.data import week
 from wfbt.data.findings import Finding, Mask, Report, Stamps, duration, runs
 from wfbt.data.market import DAY, F8, HOUR, I8, MINUTE
-from wfbt.data.store import BARS, Raw, stamp
+from wfbt.data.store import BARS, TRADE_IDS, TRADES, Raw, stamp
 
 PRICES = BARS[:4]
+PAID = TRADES[:2]
 SNAP = 100_000_000  # ns: how far from a round minute an exchange may stamp a settlement
 
 SPIKE = 20.0  # robust σ
@@ -116,6 +117,82 @@ def check_series(raw: Raw, name: str, now: int) -> list[Finding]:
         report.add(
             "restated", int(np.argmax(again)), count, f"{words} that an earlier row has; of each the last one counts"
         )
+    return report.sorted()
+
+
+def check_trades(raw: Raw, symbol: str, now: int) -> list[Finding]:
+    """Everything wrong with single trades: errors first, each in row order.
+
+    Trades may share a stamp, and two that are alike in all else may be two: only an id that comes again is a duplicate.
+    """
+    report = Report(raw, symbol)
+    finite = np.isfinite(raw["price"]) & np.isfinite(raw["qty"])
+    report.rows("nan", ~finite, lambda i: "not a number: " + _named(raw, i, lambda x: ~np.isfinite(x), PAID))
+    positive = (raw["price"] > 0) & (raw["qty"] > 0)
+    report.rows(
+        "non_positive",
+        finite & ~positive,
+        lambda i: "price and qty must be > 0: " + _named(raw, i, lambda x: x <= 0, PAID),
+    )
+    side = raw["side"]
+    report.rows("side", ~(np.abs(side) == 1), lambda i: f"side is 1 or -1, the aggressor's; was {side[i]:g}")
+    report.rows("future", raw.ts > now, lambda i: f"later than now ({stamp(now // 10**9 * 10**9)})")
+    again, exact, original = _id_repeats(raw)
+    for mask, words in ((again & exact, "the same values"), (again & ~exact, "other values")):
+        report.rows(
+            "duplicates",
+            mask,
+            lambda i, words=words: f"repeats the id of row {raw.row[original[i]]} with {words}",  # type: ignore[misc]
+        )
+    steps = np.diff(raw.ts)
+    back = np.r_[False, steps < 0]
+    if (descents := int(np.count_nonzero(back))) and descents >= 0.9 * np.count_nonzero(steps) and descents > 1:
+        report.add("disorder", 0, len(raw), "the file is newest first; time must run forward")
+    else:
+        report.rows("disorder", back, lambda i: "earlier than the row before it")
+    return report.sorted()
+
+
+def repeated_trades(raw: Raw) -> Mask:
+    """(K,) bool: trades whose id an earlier one has, with the same values."""
+    again, exact, _ = _id_repeats(raw)
+    return again & exact
+
+
+def _id_repeats(raw: Raw) -> tuple[Mask, Mask, I8]:
+    """Trades whose id an earlier one has, those alike in all else too, and which trade that is."""
+    itself = np.arange(len(raw))
+    ids = next((raw[name] for name in TRADE_IDS if name in raw.columns), None)
+    # Float64 cannot tell larger ids apart: neighbours would look like one.
+    if ids is None or not (np.abs(ids) < 2**53).all() or (np.diff(ids) > 0).all():
+        return np.zeros(len(raw), np.bool_), np.ones(len(raw), np.bool_), itself
+    order = np.argsort(ids, kind="stable")
+    fresh = np.r_[True, np.diff(ids[order]) > 0]
+    original = np.empty(len(raw), dtype=np.int64)
+    original[order] = order[np.maximum.accumulate(np.where(fresh, itself, 0))]
+    exact = raw.ts == raw.ts[original]
+    for name in TRADES:
+        exact &= raw[name] == raw[name][original]
+    return original != itself, exact, original
+
+
+def compare_trades(bars: Raw, trades: Raw, symbol: str) -> list[Finding]:
+    """Bars in which a trade was made outside their low and high: two sources, or two units, of one market.
+
+    Both in order.  Only bars between the first trade and the last are looked at.
+    """
+    period = modal_step(bars.ts)
+    begin, end = np.searchsorted(trades.ts, [bars.ts, bars.ts + period])
+    rows = np.flatnonzero(end > begin)
+    report = Report(bars, symbol)
+    if not rows.size:
+        return []
+    ends = np.column_stack([begin[rows], end[rows]]).ravel()
+    padded = np.append(trades["price"], np.nan)
+    most, least = np.maximum.reduceat(padded, ends)[::2], np.minimum.reduceat(padded, ends)[::2]
+    outside = np.zeros(len(bars), np.bool_)
+    outside[rows] = (most > bars["high"][rows] * (1 + 1e-9)) | (least < bars["low"][rows] * (1 - 1e-9))
+    report.rows("disagree", outside, lambda i: f"trades of {trades.path} were made outside the bar's low and high")
     return report.sorted()
 
 

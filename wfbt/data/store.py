@@ -25,7 +25,8 @@ from wfbt.files import replace_whole
 
 BARS = ("open", "high", "low", "close", "volume")
 FUNDING = ("rate",)
-TRADES = ("price", "qty")
+TRADES = ("price", "qty", "side")
+TRADE_IDS = ("trade_id", "agg_id", "id")
 GENERATED = b"generated"
 """Key in a file's metadata under which a generated market says so."""
 _NANOSECONDS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
@@ -93,6 +94,13 @@ def read_funding(path: str, symbol: str, start: int | None = None, end: int | No
     return _read(_open(path, symbol), path, symbol, FUNDING, ("mark_price",), start, end)
 
 
+def read_trades(path: str, symbol: str, start: int | None = None, end: int | None = None) -> Raw:
+    """Price, qty and aggressor side of trades with start ≤ ts < end (ns UTC), and their id where the files have one."""
+    files = _open(path, symbol)
+    ids = [name for name in TRADE_IDS if all(_holds_numbers(file, name) for file in files)]
+    return _read(files, path, symbol, TRADES, ids[:1], start, end)
+
+
 def read_series(
     path: str,
     name: str,
@@ -127,29 +135,32 @@ def read_series(
 
 
 def kind(path: str) -> str:
-    """What the columns say that a path holds: bars, funding, or a series (numbers beside one timestamp)."""
+    """What the columns say that a path holds: bars, funding, trades, or a series (numbers beside one timestamp)."""
     files = _open(path, "")
     names = {name for file in files for name in file.parquet.schema_arrow.names}
     if {"ts", *BARS} <= names:
         return "bars"
     if {"ts", *FUNDING} <= names:
         return "funding"
+    if {"ts", *TRADES} <= names:
+        return "trades"
     # What lacks a column of these is a damaged file of theirs before it is a series.
-    if not names & {*BARS, *FUNDING, *TRADES} and len(_timestamps(files)) == 1:
+    if not names & {*BARS, *FUNDING, "price", "qty"} and len(_timestamps(files)) == 1:
         return "series"
     raise DataError(
         f"{path}: neither bars (ts, {', '.join(BARS)}) nor funding (ts, {', '.join(FUNDING)}) "
-        f"nor a series (numbers beside one timestamp); found the columns {', '.join(sorted(names)) or 'none'}"
+        f"nor trades (ts, {', '.join(TRADES)}) nor a series (numbers beside one timestamp); "
+        f"found the columns {', '.join(sorted(names)) or 'none'}"
     )
 
 
 def is_series(path: str) -> bool:
-    """Whether a file may hold bars or funding; what cannot be read is left to the reader to refuse."""
+    """Whether a file may hold bars, funding or trades; what cannot be read is left to the reader to refuse."""
     try:
         names = set(pq.read_schema(path).names)
     except (pa.ArrowException, OSError):
         return True
-    return {"ts", *BARS} <= names or {"ts", *FUNDING} <= names
+    return any({"ts", *columns} <= names for columns in (BARS, FUNDING, TRADES))
 
 
 def write_table(path: str | os.PathLike[str], table: pa.Table) -> None:
@@ -367,6 +378,11 @@ def _check_columns(file: _File, symbol: str, required: Sequence[str]) -> None:
             )
     if not file.parquet.metadata.num_rows:
         raise DataError(f"{_at(symbol, file.name)}: the file holds no rows; remove it or download it again")
+
+
+def _holds_numbers(file: _File, name: str) -> bool:
+    schema = file.parquet.schema_arrow
+    return schema.names.count(name) == 1 and _is_number(schema.field(name).type)
 
 
 def _is_number(type_: pa.DataType) -> bool:

@@ -111,6 +111,27 @@ class News:
     spread: float = 0.6
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tape:
+    """How the minutes of one symbol were traded.
+
+    Attributes
+    ----------
+    symbol : the one whose single trades are written
+    days : how many, the last ones
+    a_minute : trades beyond the four that make a minute's open, high, low and close, in an hour of mean volume; they
+        grow with its root
+    size_spread : deviation of the logarithm of a trade's size
+    lean : log odds of a buyer being the aggressor, by the minute's return in its own deviations
+    """
+
+    symbol: str = "SOLUSDT"
+    days: int = 60
+    a_minute: float = 4.0
+    size_spread: float = 1.2
+    lean: float = 0.8
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Path:
     """Minute prices of one symbol in ticks, (hours, 60) int64, and the truth behind them, (hours,)."""
@@ -150,8 +171,8 @@ def write_sample(folder: str | os.PathLike[str], seed: int = 7) -> None:
 def _write(folder: Path, seed: int) -> None:
     dynamics = Dynamics()
     ts = np.arange(FIRST, LAST, HOUR)
-    # What is drawn for the news comes last and from a stream of its own: it moves no price.
-    common, *own, told_later = np.random.SeedSequence(seed).spawn(2 + len(ASSETS))
+    # What is drawn for news and trades comes last and from streams of its own: it moves no price.
+    common, *own, told_later, ticked = np.random.SeedSequence(seed).spawn(3 + len(ASSETS))
     rng = np.random.default_rng(common)
     regime = _regimes(rng, dynamics, len(ts))
     factor = rng.standard_normal((len(ts), STEPS), dtype=np.float32)
@@ -166,7 +187,9 @@ def _write(folder: Path, seed: int) -> None:
         shared = (regime, factor, cluster, trend, crashes, crash_sizes)
         path = _walk(rng, asset, dynamics, ts, *shared)
         moves += np.log(path.close[:, -1] / path.open[:, 0]) / path.sigma / len(ASSETS)
-        _write_symbol(folder / symbol, rng, asset, dynamics, ts, path, fine=symbol == "BTCUSDT")
+        lots = _write_symbol(folder / symbol, rng, asset, dynamics, ts, path, fine=symbol == "BTCUSDT")
+        if symbol == Tape().symbol:
+            _write_trades(folder / symbol, np.random.default_rng(ticked), asset, Tape(), ts, path, lots, seed)
         truth |= {f"{symbol}_sigma": path.sigma, f"{symbol}_jump": path.jump, f"{symbol}_drift": path.drift}
     write_table(folder / "truth.parquet", _table(ts, truth))
     told = {
@@ -286,7 +309,8 @@ def _walk(
 
 def _write_symbol(
     folder: Path, rng: np.random.Generator, asset: Asset, dynamics: Dynamics, ts: I8, path: _Path, *, fine: bool
-) -> None:
+) -> I8:
+    """Write its bars, marks and funding; gives the (hours,) lots traded."""
     ticks = {
         "open": path.open[:, 0],
         "high": path.high.max(axis=1),
@@ -322,6 +346,55 @@ def _write_symbol(
     rate = np.clip(mean + np.clip(1e-4 - mean, -5e-4, 5e-4), -0.0075, 0.0075)
     columns = {"rate": np.round(rate, 8), "mark_price": mark["open"][::8]}
     write_table(folder / "funding.parquet", _table(ts[::8], columns))
+    return lots
+
+
+def _write_trades(
+    folder: Path, rng: np.random.Generator, asset: Asset, tape: Tape, ts: I8, path: _Path, lots: I8, seed: int
+) -> None:
+    """Single trades under the last hours of bars_1h: prices gather to the bars exactly, sizes to their volume."""
+    rows = slice(-tape.days * 24, None)
+    minute = {name: getattr(path, name)[rows].ravel() for name in ("open", "high", "low", "close")}
+    begins = np.repeat(ts[rows], STEPS) + np.tile(np.arange(STEPS) * MINUTE, tape.days * 24)
+    busy = np.sqrt(lots[rows] / lots[rows].mean())
+    count = 4 + rng.poisson(tape.a_minute * np.repeat(busy, STEPS))
+    of = np.repeat(np.arange(len(begins)), count)
+    first = np.cumsum(count) - count
+    # The first trade of a minute stands at its begin; a later one may share a stamp with its neighbour.
+    since = rng.integers(0, MINUTE // 1_000_000, len(of)) * 1_000_000
+    since[first] = 0
+    at = begins[of] + since
+    at = at[np.lexsort((at, of))]
+    price = rng.integers(minute["low"][of], minute["high"][of] + 1)
+    # Two between the first and the last reach the high and the low, in either order.
+    turned = rng.random(len(begins)) < 0.5
+    price[first], price[first + count - 1] = minute["open"], minute["close"]
+    price[first + 1] = np.where(turned, minute["high"], minute["low"])
+    price[first + 2] = np.where(turned, minute["low"], minute["high"])
+    # Shares of an hour's lots, cut where their running sum is whole: every trade has a lot, and none is lost.
+    weight = np.exp(tape.size_spread * rng.standard_normal(len(of)))
+    hour = of // STEPS
+    starts = np.searchsorted(hour, np.arange(tape.days * 24))
+    total = np.cumsum(weight)
+    before = np.concatenate(([0.0], total))[starts]
+    ends = np.append(starts[1:], len(of))
+    whole = total[ends - 1] - before
+    trades = ends - starts
+    spare = (lots[rows] - trades)[hour]
+    reached = np.rint((total - before[hour]) / whole[hour] * spare).astype(np.int64)
+    reached[ends - 1] = spare[ends - 1]
+    filled = np.diff(reached, prepend=0)
+    filled[starts] = reached[starts]
+    moved = np.log(minute["close"] / minute["open"]) / np.repeat(path.sigma[rows] / np.sqrt(STEPS), STEPS)
+    bought = rng.random(len(of)) < 1 / (1 + np.exp(-tape.lean * moved[of]))
+    columns = {
+        "price": price / asset.per_unit,
+        "qty": (filled + 1) / 1000,
+        "side": np.where(bought, 1, -1).astype(np.int8),
+    }
+    write_table(folder / "trades.parquet", _table(at, columns))
+    text = json.dumps({"generator": "wfbt data sample", "seed": seed, "trades": asdict(tape)}, indent=2) + "\n"
+    replace_whole(folder / "trades.json", lambda sink: sink.write(text.encode()))
 
 
 def _lots(rng: np.random.Generator, asset: Asset, ts: I8, path: _Path, prices: dict[str, F8]) -> I8:

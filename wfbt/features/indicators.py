@@ -30,7 +30,9 @@ from wfbt.features.rolling import (
 __all__ = [
     "adx",
     "atr",
+    "bollinger",
     "ema",
+    "macd",
     "previous_high",
     "previous_low",
     "rate_of_change",
@@ -78,6 +80,39 @@ def atr(high: npt.ArrayLike, low: npt.ArrayLike, close: npt.ArrayLike, n: int) -
     of warm-up.
     """
     return _apply(talib.ATR, "atr", n, high, low, close, least=1)
+
+
+def macd(close: npt.ArrayLike, fast: int = 12, slow: int = 26, signal: int = 9) -> F8:
+    """MACD less its signal line, in price units: EMA(fast) − EMA(slow), less the EMA(signal) of that.
+
+    TA-Lib MACD (the histogram), after Appel (2005); the fast average is seeded where the slow one is.  Known at the
+    close of row t; slow + signal − 2 rows of warm-up.
+    """
+    check_length(fast, "macd: fast")
+    check_length(slow, "macd: slow", int(fast) + 1)
+    check_length(signal, "macd: signal", 1)
+    series = np.ascontiguousarray(close, dtype=np.float64)
+
+    def compute() -> F8:
+        start = first_number(series, "macd")
+        out = np.full(len(series), np.nan)
+        if start < len(out):
+            out[start:] = talib.MACD(series[start:], int(fast), int(slow), int(signal))[2]
+        return out
+
+    return recall(f"macd {int(fast)} {int(slow)}", int(signal), [series], compute)
+
+
+def bollinger(close: npt.ArrayLike, n: int) -> F8:
+    """Distance of the close from the mean of the last `n` rows, in their deviations (of a population, ddof 0).
+
+    Bollinger (2001): ±2 are the usual bands.  Known at the close of row t; n − 1 rows of warm-up; NaN where all `n` are
+    equal, as there are no bands then.
+    """
+    check_length(n, "bollinger: n")
+    series = np.asarray(close, dtype=np.float64)
+    first_number(series, "bollinger")
+    return rolling_zscore(series, n) * float(np.sqrt(n / (n - 1)))
 
 
 def _apply(function: Callable[..., Any], name: str, n: int, *columns: npt.ArrayLike, least: int = 2) -> F8:

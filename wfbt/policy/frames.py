@@ -10,6 +10,7 @@ import pandas as pd
 from wfbt.data.market import F8, Bars, Instrument, Market, Series
 from wfbt.data.timeframes import coarser, label
 from wfbt.errors import ConfigError
+from wfbt.features.trades import trade_columns
 
 OHLCV = ("open", "high", "low", "close", "volume")
 
@@ -17,9 +18,10 @@ OHLCV = ("open", "high", "low", "close", "volume")
 def bars_frame(instrument: Instrument, series: Sequence[Series] = (), timeframes: Sequence[int] = ()) -> pd.DataFrame:
     """(T, 6 + …) frame indexed by bar close (UTC): open, high, low, close, volume, funding and what is joined to them.
 
-    Row t is known at its index.  Funding is the last rate settled at or before that close, NaN before the first.  For
-    each of `timeframes` (ns) open_4h … volume_4h hold the last coarser bar closed at or before it, and each of `series`
-    that is for this symbol adds the last row known by then.  ConfigError where two columns have one name.
+    Row t is known at its index.  Funding is the last rate settled at or before that close, NaN before the first.  Where
+    there are single trades, `features.trades.trade_columns` adds what those before the close say.  For each of
+    `timeframes` (ns) open_4h … volume_4h hold the last coarser bar closed at or before it, and each of `series` that is
+    for this symbol adds the last row known by then.  ConfigError where two columns have one name.
     """
     bars = instrument.bars
     rate = np.full(len(bars), np.nan)
@@ -27,6 +29,8 @@ def bars_frame(instrument: Instrument, series: Sequence[Series] = (), timeframes
         known = np.searchsorted(instrument.funding.ts, bars.close_ts, side="right")
         rate[known > 0] = instrument.funding.rate[known[known > 0] - 1]
     columns = {name: getattr(bars, name) for name in OHLCV} | {"funding": rate}
+    if instrument.trades is not None:
+        columns |= trade_columns(instrument.trades, bars)
     for span in timeframes:
         columns |= _closed(bars, span)
     for one in series:

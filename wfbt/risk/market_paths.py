@@ -119,7 +119,8 @@ def market_path(model: Model, shapes: Shapes, *, number: int, open_ts: I8, seed:
             volume=shapes.volume[rows, a],
         )
         funding = _funding(one.funding, bars, shapes.funding[rows, a])
-        instruments.append(replace(one, bars=bars, funding=funding, mark=None, execution_bars=None, generated=name))
+        plain = replace(one, mark=None, execution_bars=None, trades=None)
+        instruments.append(replace(plain, bars=bars, funding=funding, generated=name))
     series = tuple(
         replace(one, available_ts=open_ts, values=values[rows], delay=0, max_age=None)
         for one, values in zip(shapes.market.series, shapes.published, strict=True)

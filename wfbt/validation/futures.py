@@ -1,7 +1,7 @@
 """Other futures of a market: cut off, or altered in spans of time; what was known at the cut stays bit for bit.
 
-Bars count as known at their close, rates at their stamp, rows of a series at their publication plus delay.  Times never
-move, prices stay possible, and a missing number stays missing.
+Bars count as known at their close, rates and trades at their stamp, rows of a series at their publication plus
+delay.  Times never move, prices stay possible, and a missing number stays missing.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wfbt.data.market import Bars, Funding, Instrument, Market, Series
+from wfbt.data.trades import Trades
 
 F8 = npt.NDArray[np.float64]
 I8 = npt.NDArray[np.int64]
@@ -21,6 +22,7 @@ MILD, MIRROR, WILD = STYLES = ("mild", "mirror", "wild")
 """Half a bar's usual noise on every row; every move turned round; reversed, at ten times the volatility."""
 
 OHLCV = ("open", "high", "low", "close", "volume")
+MADE = ("price", "qty", "side")
 FURTHEST = 1.5
 """How far, in logarithms, a wild price strays from the real one."""
 
@@ -65,6 +67,11 @@ class _Rows:
     def __len__(self) -> int:
         return len(self.at)
 
+    def only(self, style: int) -> _Rows:
+        """The rows in spans of one style."""
+        mine = self.style == style
+        return _Rows(at=self.at[mine], style=self.style[mine], first=self.first[mine], last=self.last[mine])
+
     def walks(self, steps: F8) -> F8:
         """(K,) sum of (K,) `steps` within each span."""
         total = np.cumsum(steps)
@@ -80,7 +87,7 @@ class _Rows:
 
 
 def prefix(market: Market, now: int) -> Market:
-    """What was there at `now`: bars closed, rates settled and rows available by then, in arrays of their own.
+    """What was there at `now`: bars closed, rates settled, trades made and rows available, in arrays of their own.
 
     Of a series that has not begun its first row is kept, which nobody sees: a rule that asks for it finds its name.
     """
@@ -106,13 +113,14 @@ def prefix(market: Market, now: int) -> Market:
     for one in market.instruments:
         bars = cut(one.bars)
         assert bars is not None
-        own = replace(one, bars=bars, funding=settled(one.funding))
+        trades = None if one.trades is None else one.trades.known_by(now)
+        own = replace(one, bars=bars, funding=settled(one.funding), trades=trades)
         instruments.append(replace(own, mark=cut(one.mark), execution_bars=cut(one.execution_bars)))
     return replace(market, instruments=tuple(instruments), series=tuple(published(one) for one in market.series))
 
 
 def altered(market: Market, spans: Spans, rng: np.random.Generator, whole: bool = False) -> Market:
-    """`market` with other bars, rates and published numbers in `spans`, drawn from `rng`.
+    """`market` with other bars, rates, trades and published numbers in `spans`, drawn from `rng`.
 
     Marks and execution bars, which no policy sees, become others only where the `whole` market is asked for.
     """
@@ -123,7 +131,7 @@ def altered(market: Market, spans: Spans, rng: np.random.Generator, whole: bool 
 def restored(market: Market, other: Market, now: int) -> Market:
     """`other`, an alteration of `market`, with everything that a policy sees and that was known by `now` as it was."""
 
-    def mixed(own: F8, its: F8, known: I8) -> F8:
+    def mixed(own: Any, its: Any, known: I8) -> Any:
         out = its.copy()
         rows = int(np.searchsorted(known, now, side="right"))
         out[:rows] = own[:rows]
@@ -138,7 +146,13 @@ def restored(market: Market, other: Market, now: int) -> Market:
         funding = its.funding
         if own.funding is not None and funding is not None:
             funding = replace(funding, rate=mixed(own.funding.rate, funding.rate, own.funding.ts))
-        instruments.append(replace(own, bars=bars(own.bars, its.bars), funding=funding))
+        trades = its.trades
+        if own.trades is not None and trades is not None:
+            made: dict[str, Any] = {
+                name: mixed(getattr(own.trades, name), getattr(trades, name), own.trades.ts) for name in MADE
+            }
+            trades = replace(trades, **made)
+        instruments.append(replace(own, bars=bars(own.bars, its.bars), funding=funding, trades=trades))
     series = tuple(
         replace(its, values=mixed(own.values, its.values, own.available_ts + own.delay))
         for own, its in zip(market.series, other.series, strict=True)
@@ -151,6 +165,7 @@ def _instrument(one: Instrument, spans: Spans, rng: np.random.Generator, whole: 
         one,
         bars=_bars(one.bars, spans, rng),
         funding=None if one.funding is None else _funding(one.funding, spans, rng),
+        trades=None if one.trades is None else _trades(one.trades, spans, rng),
     )
     if not whole:
         return out
@@ -202,6 +217,38 @@ def _funding(funding: Funding, spans: Spans, rng: np.random.Generator) -> Fundin
     drawn = funding.rate[rng.integers(0, len(funding), len(rows))]
     rate = rows.choose(drawn + 0.1 * scale * gauss, -funding.rate[rows.at] + 0.1 * scale * gauss, 10 * scale * gauss)
     return replace(funding, rate=_put(funding.rate, rows.at, rate))
+
+
+def _trades(trades: Trades, spans: Spans, rng: np.random.Generator) -> Trades:
+    rows = _Rows.of(trades.ts, spans)
+    if not len(rows):
+        return trades
+    price, qty, side = trades.price.copy(), trades.qty.copy(), trades.side.copy()
+    # Most trades are made at the price of the one before: what is left is small, and there are many to a bar.
+    sigma = float(np.abs(np.diff(np.log(trades.price))).mean()) or 1e-6 if len(trades) > 1 else 1e-6
+    # There may be millions: each style is drawn for its own alone.
+    for style, name in enumerate(STYLES):
+        own = rows if (rows.style == style).all() else rows.only(style)
+        if not len(own):
+            continue
+        at = slice(int(own.at[0]), int(own.at[-1]) + 1) if own.at[-1] - own.at[0] == len(own) - 1 else own.at
+        turned = own.first + own.last - own.at
+        gauss, swell = rng.standard_normal((2, len(own)))
+        was, units, aggressor = trades.price[at], trades.qty[at], trades.side[at]
+        if name == MILD:
+            price[at] = was * np.exp(own.walks(0.5 * sigma * gauss))
+            qty[at] = units * np.exp(0.3 * swell)
+            side[at] = np.where(swell > 1.0, -aggressor, aggressor)
+        elif name == MIRROR:
+            anchor = trades.price[np.maximum(own.first - 1, 0)]
+            price[at] = anchor * anchor * np.exp(0.1 * sigma * gauss) / was
+            qty[at] = units * np.exp(swell)
+            side[at] = -aggressor
+        else:
+            price[at] = trades.price[turned] * np.exp(np.clip(own.walks(10 * sigma * gauss), -FURTHEST, FURTHEST))
+            qty[at] = trades.qty[turned] * np.exp(2 * swell)
+            side[at] = np.where(gauss > 0, 1, -1)
+    return replace(trades, price=price, qty=qty, side=side)
 
 
 def _series(series: Series, spans: Spans, rng: np.random.Generator) -> Series:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from wfbt.data.market import Bars, Instrument, Market
+from wfbt.data.trades import Trades
 from wfbt.engine.activity import hourly_volume
 from wfbt.engine.latency import Latency, keyed_uniform
 from wfbt.engine.tape import Deck, terms_of
@@ -129,7 +131,7 @@ def seen(market: Market, scenario: Scenario, at: int) -> Market:
             bars = replace_bars(
                 bars, **{name: getattr(bars, name)[rows] for name in ("open", "high", "low", "close", "volume")}
             )
-        out.append(replace(one, bars=bars))
+        out.append(replace(one, bars=bars, trades=one.trades and _fewer(one.trades, scenario, at, one.symbol)))
     return replace(market, instruments=tuple(out))
 
 
@@ -170,13 +172,30 @@ def _moved(one: Instrument, opening: Factor, closing: Factor) -> Instrument:
     if funding is not None:
         # The mark of a stamp at a bar's open is the one before the bar moved.
         funding = replace(funding, mark=funding.mark * opening(funding.ts - 1))
+    trades = one.trades
+    if trades is not None:
+        # As its bar's open has: what was traded inside says how the bar went from there.
+        trades = replace(trades, price=trades.price * opening(trades.ts))
     return replace(
         one,
         bars=bars(one.bars),
         mark=one.mark and bars(one.mark),
         execution_bars=one.execution_bars and bars(one.execution_bars),
         funding=funding,
+        trades=trades,
     )
+
+
+def _fewer(trades: Trades, scenario: Scenario, at: int, symbol: str) -> Trades:
+    """Smaller trades where volume is thinner, and none where bars come too late: a feed that is stuck sends neither."""
+    inside = (trades.ts >= at) & (trades.ts < at + scenario.lasts)
+    if scenario.stale:
+        kept = ~inside
+        made: dict[str, Any] = {name: getattr(trades, name)[kept] for name in ("ts", "price", "qty", "side")}
+        return replace(trades, **made)
+    if not scenario.of(symbol):
+        return trades
+    return replace(trades, qty=np.where(inside, trades.qty * scenario.volume, trades.qty))
 
 
 def thinned(deck: Deck, scenario: Scenario, at: int) -> Deck:

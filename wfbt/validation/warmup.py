@@ -51,7 +51,7 @@ class Warmth:
 
 
 def since(market: Market, start: int) -> Market:
-    """`market` from `start` on (ns): bars that open, and rates that are settled, no earlier.  Series stay whole."""
+    """`market` from `start` on (ns): bars that open, rates settled and trades made no earlier.  Series stay whole."""
 
     def cut(bars: Bars) -> Bars:
         first = int(np.searchsorted(bars.open_ts, start))
@@ -68,6 +68,7 @@ def since(market: Market, start: int) -> Market:
             one,
             bars=cut(one.bars),
             funding=None if one.funding is None else settled(one.funding),
+            trades=None if one.trades is None else one.trades.since(start),
             mark=None,
             execution_bars=None,
         )
