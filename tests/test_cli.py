@@ -28,6 +28,7 @@ COMMANDS = (
     ("trials",),
     ("check", "lookahead"),
     ("check", "warmup"),
+    ("export",),
     ("warmup",),
 )
 # SIGINT is ignored by what a shell starts in the background, and that is inherited.

@@ -353,6 +353,24 @@ def check_warmup(strategy: Path, overrides: tuple[str, ...], tolerance: float, a
 
 
 @main.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--to", required=True, type=click.Choice(["onnx", "safetensors"]), help="What to write.")
+@click.option("--out", type=click.Path(path_type=Path), help="A new folder for it.  [default: MODEL-FORMAT]")
+@click.option("--trust-pickle", is_flag=True, help="Open MODEL although that runs whatever stands in it.")
+def export(model: Path, to: str, out: Path | None, trust_pickle: bool) -> None:
+    """Write MODEL, an artefact or a model file, as ONNX or safetensors.  Exit 3 when it is refused."""
+    from wfbt.policy.artifact.export import export_model
+
+    if trust_pickle:
+        loud = f"--trust-pickle: RUNNING WHATEVER STANDS IN {model}. Stop now unless you made this file yourself."
+        click.secho(loud, fg="red", bold=True, err=True)
+    folder, told = export_model(model, to, out, trust_pickle=trust_pickle)
+    for line in told:
+        click.echo(line)
+    click.echo(f"wrote {folder}")
+
+
+@main.command()
 def warmup() -> None:
     """Compile the kernels now, so that the first run need not."""
     from wfbt.engine.warm import compile_kernels

@@ -1,0 +1,1 @@
+"""Model files: read without running them, checked against what their manifest says."""
