@@ -57,7 +57,7 @@ def stepped(deck, lowering, rules, given, first, last, decides):
     accounts = Accounts(deck, rules, lowering.sheet(), 0, 1)
     accounts.begin(np.array([0]), np.array([first]), np.array([last]))
     places = dict(zip(deck.symbols, deck.places, strict=True))
-    features, _ = given.laid_out(places, len(deck.decisions))
+    features, _, _ = given.laid_out(places, len(deck.decisions))
     targets, equity = np.full((len(deck.decisions), len(deck.symbols)), np.nan), []
     turn = 0
     while accounts.waiting[0]:

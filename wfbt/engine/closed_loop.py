@@ -30,7 +30,7 @@ class Agent:
     Attributes
     ----------
     deliberation : Deliberation
-    features : (T, A, F) float64; other : (T, A) or (1, A) float64
+    features : (T, A, F) float64; other : (T, A) or (1, A) float64; acting : (T,) or (1,) int64
         On the deck's decision bars.
     sheet : Sheet
         What their targets become.
@@ -39,6 +39,7 @@ class Agent:
     deliberation: Deliberation
     features: F8
     other: F8
+    acting: npt.NDArray[np.int64]
     sheet: Sheet
 
 
@@ -99,10 +100,10 @@ class Watching:
         for agent, _, until in self.parts:
             given = agent.deliberation
             accounts.sheet = agent.sheet
+            stood = np.zeros((len(given.members), len(deck.symbols)))
             made += accounts.follow(
                 council_of(given.members), agent.features, given.codes, given.of_asset, agent.other, MODES[given.mode],
-                given.mirrored, given.passes, until, memory, np.zeros((len(given.members), len(deck.symbols))), targets,
-                told[made:],
+                given.mirrored, given.passes, agent.acting, until, memory, stood, targets, told[made:],
             )  # fmt: skip
         return told[:made], targets
 
@@ -129,8 +130,10 @@ def watching(
                     "orders alone; let the rule put out none, or the network see nothing of its account"
                 )
         wants[symbol] = replace(one, scale=scale[symbol]) if symbol in scale else one
-    features, other = given.laid_out(places, len(deck.decisions))
-    agent = Agent(deliberation=given, features=features, other=other, sheet=lowering.sheet(forecast, wants))
+    features, other, acting = given.laid_out(places, len(deck.decisions))
+    agent = Agent(
+        deliberation=given, features=features, other=other, acting=acting, sheet=lowering.sheet(forecast, wants)
+    )
     whole = (agent, 0, len(deck.tape.open_ts))
     return Watching(parts=(whole,), deck=deck, rules=rules, slices=lowering.slices)
 

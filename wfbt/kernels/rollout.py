@@ -21,6 +21,9 @@ ALONE, VETO, AGREE, SCALE = 0, 1, 2, 3
 DISCRETE, DIRECTED, SIZED = 0, 1, 2
 """What the outputs of a member are."""
 
+TOGETHER = -2
+"""In place of the member that acts: all of them do."""
+
 ONE_HOT, VALUES, TARGET = 0, 1, 2
 """What a manager hands its worker: which action it chose, its outputs (a box's within their bounds), or its targets."""
 
@@ -142,14 +145,20 @@ def confirm(wanted, opinion, mode, passes):
 
 
 @part
-def ask(council, features, view, of_asset, turn, goal, observation, values, scratch, stood, one, out):
+def ask(council, features, view, of_asset, acting, turn, goal, observation, values, scratch, stood, one, out):
     """Fill `out` (A,) with what the council wants on one bar; NaN where it names nothing.
 
     `goal` is the manager's last, `stood` (M, A) what each member last named.
     """
     assets, goals = len(out), 0
     spoken = np.zeros(assets, np.bool_)
+    if acting == -1:
+        for a in range(assets):
+            out[a] = 0.0
+        return
     for m in range(len(council.every)):
+        if acting >= 0 and m != acting:
+            continue
         columns = council.columns[council.first_column[m] : council.first_column[m + 1]]
         if council.every[m] > 0:
             if turn % council.every[m] == 0:
@@ -175,7 +184,7 @@ def ask(council, features, view, of_asset, turn, goal, observation, values, scra
             if not isnan(out[a]):
                 stood[m, a] = out[a]
                 spoken[a] = True
-    if council.sums:
+    if council.sums and acting == TOGETHER:
         for a in range(assets):
             out[a] = nan
             if spoken[a]:
@@ -187,8 +196,8 @@ def ask(council, features, view, of_asset, turn, goal, observation, values, scra
 
 @part
 def decide(
-    council, features, view, of_asset, other, mode, mirrored, passes, turn, goal, observation, values, scratch, memory,
-    stood, one, out,
+    council, features, view, of_asset, other, mode, mirrored, passes, acting, turn, goal, observation, values, scratch,
+    memory, stood, one, out,
 ):  # fmt: skip
     """Fill `out` (A,) with what is wanted on one bar; NaN leaves a position alone.
 
@@ -199,7 +208,7 @@ def decide(
         out[a] = nan
         asks |= mode != ALONE and not isnan(other[a]) and other[a] != memory[0, a]
     if asks:
-        ask(council, features, view, of_asset, turn, goal, observation, values, scratch, stood, one, out)
+        ask(council, features, view, of_asset, acting, turn, goal, observation, values, scratch, stood, one, out)
     if mode == ALONE:
         return
     for a in range(len(out)):
@@ -219,7 +228,7 @@ def decide(
 
 
 @njit
-def on_paper(council, features, close, seen, of_asset, other, mode, mirrored, passes, targets):
+def on_paper(council, features, close, seen, of_asset, other, mode, mirrored, passes, acting, targets):
     """Fill `targets` (T, A) with what a council wants where every target is had at once, at the close and for nothing.
 
     Exact for a council that sees nothing of its account.  `close` (T, A) is NaN where an asset has no bar; the rest as
@@ -260,7 +269,8 @@ def on_paper(council, features, close, seen, of_asset, other, mode, mirrored, pa
             view[j] = 1.0 - worth / peak if seen[i] == Seen.DRAWDOWN else gross if seen[i] == Seen.GROSS else earned
             j += 1
         decide(
-            council, features[t], view, of_asset, other[min(t, len(other) - 1)], mode, mirrored, passes, t,
+            council, features[t], view, of_asset, other[min(t, len(other) - 1)], mode, mirrored, passes,
+            acting[min(t, len(acting) - 1)], t,
             goal, observation, values, scratch, memory, stood, one, wanted,
         )  # fmt: skip
         for a in range(assets):
@@ -277,7 +287,8 @@ def on_paper(council, features, close, seen, of_asset, other, mode, mirrored, pa
 def rollout(
     tape, terms, stamps, contracts, day_rows, intents, lanes, given, slots, activity, venue, fills, payments, orders,
     events, liquidations, equity, cash, position, liquidation, shortfall, daily, tallies, desk, watch, sheet, slices,
-    bars, council, features, seen, of_asset, other, mode, mirrored, passes, until, memory, stood, targets, told,
+    bars, council, features, seen, of_asset, other, mode, mirrored, passes, acting, until, memory, stood, targets,
+    told,
 ):  # fmt: skip
     """Let a council decide for one waiting account until execution row `until`; return the number of intents made.
 
@@ -298,6 +309,8 @@ def rollout(
         VETO, AGREE or SCALE.  The rules propose, and the council is asked when they propose something new; mirrored,
         the council proposes and the rules' last number stands against it.  Where who confirms abstains a proposal
         passes, or is made 0.
+    acting : (T,) int64, or (1,)
+        Member that decides at each decision bar; −1: none, and everything is flat; TOGETHER: all.
     until : int
     memory : (2, A) float64, in and out
         Last proposal, and what passed of it; NaN before the first.
@@ -321,7 +334,7 @@ def rollout(
         observe_one(carry, account, state, watch, 0, contracts, tape.mark_close, seen, 0, view)
         decide(
             council, features[bar], view, of_asset, other[min(bar, len(other) - 1)], mode, mirrored, passes,
-            turn, goal, observation, values, scratch, memory, stood, one, wanted,
+            acting[min(bar, len(acting) - 1)], turn, goal, observation, values, scratch, memory, stood, one, wanted,
         )  # fmt: skip
         for a in range(assets):
             targets[bar, a] = wanted[a]

@@ -10,10 +10,11 @@ import numpy.typing as npt
 
 from wfbt.errors import ConfigError
 from wfbt.policy.columns import NAMES, Columns
+from wfbt.policy.council import Deliberation
 from wfbt.policy.load import load_rule
 from wfbt.policy.rule import REQUIRED, Frames, Rule
 
-__all__ = ["NAMES", "REQUIRED", "Columns", "Policy", "Rule", "evaluate", "load_rule"]
+__all__ = ["NAMES", "REQUIRED", "Columns", "Deliberation", "Policy", "Rule", "deliberate", "evaluate", "load_rule"]
 
 
 class Policy(Protocol):
@@ -38,6 +39,10 @@ class Policy(Protocol):
     def fitted(self) -> bool:
         """Whether any part learns from training rows, so that every fold needs its own columns."""
 
+    @property
+    def watches(self) -> bool:
+        """Whether it decides by what its account has become, so that only a replay tells what it wants."""
+
     def bind(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """All parameters with defaults filled in; ConfigError on an unknown or a missing one."""
 
@@ -50,7 +55,15 @@ class Policy(Protocol):
     def columns(
         self, frames: Frames, params: Mapping[str, Any], train: npt.NDArray[np.int64] | None = None
     ) -> dict[str, Columns]:
-        """What it wants of each symbol as a share of the whole account; row t depends on rows ≤ t."""
+        """What it wants of each symbol as a share of the whole account; row t depends on rows ≤ t.
+
+        Of one that watches its account, what it wants on paper: where every target is had at once and for nothing.
+        """
+
+    def deliberation(
+        self, frames: Frames, params: Mapping[str, Any], train: npt.NDArray[np.int64] | None = None
+    ) -> Deliberation:
+        """What the networks of one that watches decide by."""
 
 
 def evaluate(
@@ -65,8 +78,23 @@ def evaluate(
     whatever series the strategy joins.  Rules get copies.  A class is fitted on the rows whose close time (ns UTC) is
     in `train`, and on no others.
     """
+    _check(policy, params)
+    return policy.columns(frames, params, train)
+
+
+def deliberate(
+    policy: Policy,
+    frames: Frames,
+    params: Mapping[str, Any],
+    train: npt.NDArray[np.int64] | None = None,
+) -> Deliberation:
+    """What the networks of a policy that watches its account decide by; arguments as those of `evaluate`."""
+    _check(policy, params)
+    return policy.deliberation(frames, params, train)
+
+
+def _check(policy: Policy, params: Mapping[str, Any]) -> None:
     bound = policy.bind(params)
     if not policy.is_valid(params):
         given = ", ".join(f"{key} {value}" for key, value in bound.items())
         raise ConfigError(f"policy.params: {policy.name} has no meaning with {given}; see its description")
-    return policy.columns(frames, params, train)

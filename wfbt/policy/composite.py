@@ -1,4 +1,4 @@
-"""What policies made of several rules share: parameters by part, and opinions that stand until the next one."""
+"""What policies made of several share: parameters by part, and opinions that stand until the next one."""
 
 from __future__ import annotations
 
@@ -11,14 +11,20 @@ import numpy as np
 import numpy.typing as npt
 
 from wfbt.errors import ConfigError
-from wfbt.policy.rule import Rule
+from wfbt.policy.council import Deliberation
+from wfbt.policy.learned import Learned
+from wfbt.policy.rule import Frames, Rule
 
 F8 = npt.NDArray[np.float64]
 I8 = npt.NDArray[np.int64]
 
 
+Part = Rule | Learned
+"""What a policy may be made of."""
+
+
 class Composite(ABC):
-    """A policy of several rules.  A parameter is named `key.parameter`, `key` being that of the part it belongs to."""
+    """A policy of several rules or networks.  A parameter is named `key.parameter`, `key` being that of its part."""
 
     __slots__ = ()
 
@@ -26,8 +32,8 @@ class Composite(ABC):
 
     @property
     @abstractmethod
-    def parts(self) -> Mapping[str, Rule]:
-        """The rules by key, in the order of the strategy file."""
+    def parts(self) -> Mapping[str, Part]:
+        """Rules and networks by key, in the order of the strategy file."""
 
     @property
     def name(self) -> str:
@@ -45,6 +51,17 @@ class Composite(ABC):
     def fitted(self) -> bool:
         """Whether any part learns from training rows."""
         return any(part.fitted for part in self.parts.values())
+
+    @property
+    def watches(self) -> bool:
+        """Whether any part watches the account."""
+        return any(part.watches for part in self.parts.values())
+
+    def deliberation(self, frames: Frames, params: Mapping[str, Any], train: I8 | None = None) -> Deliberation:
+        """What the networks of one that watches decide by; ConfigError where its parts cannot be asked together."""
+        raise ConfigError(
+            f"{self.name}: a {self.kind} cannot have parts that watch the account; let them see nothing of it"
+        )
 
     def split(self, params: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         """The parameters of each part by its own names; ConfigError on one that belongs to no part."""

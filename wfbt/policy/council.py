@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -21,6 +21,7 @@ from wfbt.kernels.rollout import (
     SCALE,
     SIZED,
     TARGET,
+    TOGETHER,
     VALUES,
     VETO,
     Council,
@@ -109,6 +110,8 @@ class Deliberation:
         The networks propose and the rules confirm.
     passes : bool
         A proposal passes where who confirms abstains.
+    acting : mapping of symbol to (T_a,) int64, or None
+        Which member decides at each bar, −1: none, and everything is flat.  None: all of them together.
     """
 
     members: tuple[Member, ...]
@@ -118,6 +121,7 @@ class Deliberation:
     mode: Mode = "alone"
     mirrored: bool = False
     passes: bool = False
+    acting: Mapping[str, I8] | None = None
 
     def __post_init__(self) -> None:
         codes = [SEEN[name] for name in self.seen]
@@ -154,8 +158,10 @@ class Deliberation:
         codes: I8 = _fixed(np.array([SEEN[name] for name in self.seen], np.int64))
         return codes
 
-    def laid_out(self, places: Mapping[str, I8], rows: int) -> tuple[F8, F8]:
-        """(T, A, F) features and (T, A) what the rules name, on decision bars of which `places` are each symbol's."""
+    def laid_out(self, places: Mapping[str, I8], rows: int) -> tuple[F8, F8, I8]:
+        """(T, A, F) features, (T, A) what the rules name and (T,) who acts, on decision bars of which `places` are
+        each symbol's.
+        """
         depth = next(iter(self.features.values())).shape[1]
         features = np.full((rows, len(places), depth), np.nan)
         other = np.full((rows if self.mode != "alone" else 1, len(places)), np.nan)
@@ -166,21 +172,28 @@ class Deliberation:
                 other[own, a] = self.other[symbol].target
             if self.other is not None and self.mirrored:
                 other[:, a] = _standing(other[:, a])
-        return _fixed(features), _fixed(other)
+        acting = np.full(1, TOGETHER)
+        if self.acting is not None:
+            # Where symbols have regimes of their own, that of the first with a bar there counts.
+            acting = np.full(rows, TOGETHER)
+            for symbol, own in places.items():
+                acting[own] = np.where(acting[own] == TOGETHER, self.acting[symbol], acting[own])
+            acting[acting == TOGETHER] = -1
+        return _fixed(features), _fixed(other), _fixed(acting)
 
     def on_paper(self, closes: Mapping[str, F8], places: Mapping[str, I8], rows: int) -> dict[str, Columns]:
         """Columns of each symbol if every target were had at once and for nothing.
 
         That is what they want where `seen` is empty; else it is what a leak shows in as well as in their account.
         """
-        features, other = self.laid_out(places, rows)
+        features, other, acting = self.laid_out(places, rows)
         close = np.full((rows, len(places)), np.nan)
         for a, (symbol, own) in enumerate(places.items()):
             close[own, a] = closes[symbol]
         targets = np.empty((rows, len(places)))
         on_paper(
             council_of(self.members), features, _fixed(close), self.codes, self.of_asset, other, MODES[self.mode],
-            self.mirrored, self.passes, targets,
+            self.mirrored, self.passes, acting, targets,
         )  # fmt: skip
         return {symbol: self.kept(symbol, targets[own, a], len(own)) for a, (symbol, own) in enumerate(places.items())}
 
@@ -242,6 +255,53 @@ def council_of(members: Sequence[Member]) -> Council:
         width=max(one.network.width for one in members),
         most=most,
     )
+
+
+def together(asked: Sequence[Deliberation], weights: Sequence[float]) -> Deliberation:
+    """All of them as one, each with its weight; ArtifactError where they see different things of the account."""
+    weighed = zip(_shifted(asked), weights, strict=True)
+    return replace(
+        _joined(asked), members=tuple(replace(member, weight=weight) for own, weight in weighed for member in own)
+    )
+
+
+def taking_turns(asked: Sequence[Deliberation | None], regime: Mapping[str, F8]) -> Deliberation:
+    """That of the current regime decides; None, and no known regime, is flat."""
+    there = [one for one in asked if one is not None]
+    members = [one for own in _shifted(there) for one in own]
+    if len(members) > len(there):
+        raise ArtifactError("rotation: a manager and its worker cannot take turns with others")
+    place = np.array(
+        [-1 if one is None else sum(other is not None for other in asked[:k]) for k, one in enumerate(asked)]
+    )
+    acting = {
+        symbol: np.where(np.isnan(own), -1, place[np.nan_to_num(own, nan=0.0).astype(np.int64)])
+        for symbol, own in regime.items()
+    }
+    return replace(_joined(there), members=tuple(members), acting=acting)
+
+
+def _joined(asked: Sequence[Deliberation]) -> Deliberation:
+    first = asked[0]
+    if other := next((one.seen for one in asked if one.seen != first.seen), None):
+        raise ArtifactError(
+            f"networks that share an account must see the same of it: one sees {', '.join(first.seen) or 'nothing'}, "
+            f"another {', '.join(other)}"
+        )
+    return replace(
+        first,
+        members=tuple(member for own in _shifted(asked) for member in own),
+        features={symbol: np.concatenate([one.features[symbol] for one in asked], axis=1) for symbol in first.features},
+    )
+
+
+def _shifted(asked: Sequence[Deliberation]) -> list[list[Member]]:
+    """Members that find their columns among those of all."""
+    out, begin = [], 0
+    for one in asked:
+        out.append([replace(member, columns=tuple(begin + i for i in member.columns)) for member in one.members])
+        begin += next(iter(one.features.values())).shape[1]
+    return out
 
 
 def _kind(member: Member) -> int:

@@ -1,4 +1,4 @@
-"""A weighted sum of rules."""
+"""A weighted sum of rules and networks."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from wfbt.errors import PolicyError
+from wfbt.errors import ConfigError, PolicyError
 from wfbt.policy.columns import NAMES, Columns
-from wfbt.policy.composite import F8, Composite, standing, taken
-from wfbt.policy.rule import Frames, Rule
+from wfbt.policy.composite import F8, I8, Composite, Part, standing, taken
+from wfbt.policy.council import Deliberation, together
+from wfbt.policy.learned import Learned
+from wfbt.policy.rule import Frames
 
 DIGITS = 12
 """Decimals of a sum: 0.1 + 0.2 − 0.3 is to be 0, not an order for the 17th digit."""
@@ -24,7 +26,7 @@ class Ensemble(Composite):
 
     Attributes
     ----------
-    members : tuple of Rule
+    members : tuple of Rule or Learned
         Keyed "1", "2", … in parameter names.
     weights : tuple of float
         Of each member, as written: > 0, not normalised, together at most 1.
@@ -32,11 +34,11 @@ class Ensemble(Composite):
 
     kind: ClassVar[str] = "ensemble"
 
-    members: tuple[Rule, ...]
+    members: tuple[Part, ...]
     weights: tuple[float, ...]
 
     @property
-    def parts(self) -> Mapping[str, Rule]:
+    def parts(self) -> Mapping[str, Part]:
         """The members by their number, from 1."""
         return {str(number): member for number, member in enumerate(self.members, start=1)}
 
@@ -59,6 +61,19 @@ class Ensemble(Composite):
             for symbol in frames
         }
 
+    def deliberation(self, frames: Frames, params: Mapping[str, Any], train: I8 | None = None) -> Deliberation:
+        """The networks together, each with its weight; all of them see the one position that they share."""
+        shares = self.split(params)
+        asked = []
+        for key, member in self.parts.items():
+            if not isinstance(member, Learned):
+                raise ConfigError(
+                    f"ensemble: member {key} ({member.name}) is a rule, and others watch the account that it shares; "
+                    "let them see nothing of it, or confirm the rule in a hybrid"
+                )
+            asked.append(member.deliberation(frames, shares[key], train))
+        return together(asked, self.weights)
+
 
 def weighted(targets: list[F8], weights: tuple[float, ...]) -> F8:
     """(T,) sum of the standing `targets`, (T,) each, times `weights`; NaN on rows where none of them is a number."""
@@ -69,7 +84,7 @@ def weighted(targets: list[F8], weights: tuple[float, ...]) -> F8:
     return np.where(spoken, np.round(total, DIGITS), np.nan)
 
 
-def _check_bare(key: str, member: Rule, symbol: str, columns: Columns) -> None:
+def _check_bare(key: str, member: Part, symbol: str, columns: Columns) -> None:
     given = [
         name for name in NAMES[1:] if (column := getattr(columns, name)) is not None and not np.isnan(column).all()
     ]

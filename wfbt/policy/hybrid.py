@@ -1,18 +1,20 @@
-"""One rule proposes, another confirms."""
+"""One proposes, another confirms: rules, networks, or one of each."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from wfbt.errors import PolicyError
+from wfbt.errors import ConfigError, PolicyError
 from wfbt.policy.columns import NAMES, Columns
-from wfbt.policy.composite import F8, Composite, standing, taken
-from wfbt.policy.rule import Frames, Rule
+from wfbt.policy.composite import F8, I8, Composite, Part, standing, taken
+from wfbt.policy.council import Deliberation
+from wfbt.policy.learned import Learned, on_one_clock
+from wfbt.policy.rule import Frames
 
 Mode = Literal["veto", "agree", "scale"]
 
@@ -23,22 +25,27 @@ class Hybrid(Composite):
 
     Attributes
     ----------
-    propose, confirm : Rule
-        Both stand until they say another number; what they say of a bar is known at its close.
+    propose, confirm : Rule or Learned
+        Rules stand until they say another number; what they say of a bar is known at its close.  A network that
+        confirms is asked when something new is proposed, and its answer stands until the next proposal.
     mode : str
         "veto": a target passes unless the other's has the opposite sign.  "agree": only while the signs are equal.
         "scale": multiplied by the size of the other's target, at most 1, whatever its sign.  What does not pass is 0.
+    passes : bool
+        Where a network takes part: whether a proposal passes while who confirms abstains.  Of two rules, one that has
+        said nothing yet vetoes nothing, and leaves the position alone in the other modes.
     """
 
     kind: ClassVar[str] = "hybrid"
 
-    propose: Rule
-    confirm: Rule
+    propose: Part
+    confirm: Part
     mode: Mode
+    passes: bool = False
 
     @property
-    def parts(self) -> Mapping[str, Rule]:
-        """Both rules."""
+    def parts(self) -> Mapping[str, Part]:
+        """Both."""
         return {"propose": self.propose, "confirm": self.confirm}
 
     def columns(
@@ -48,16 +55,47 @@ class Hybrid(Composite):
 
         The confirming rule's target counts as it says it: a built-in's is not divided by the number of symbols.
         """
+        if isinstance(self.confirm, Learned) or isinstance(self.propose, Learned):
+            clock, places = on_one_clock(frames)
+            closes = {symbol: frame["close"].to_numpy(np.float64) for symbol, frame in frames.items()}
+            return self.deliberation(frames, params, train).on_paper(closes, places, len(clock))
         shares = self.split(params)
         proposals = self.propose.columns(frames, shares["propose"], train)
         opinions = self.confirm.opinion(frames, shares["confirm"], train)
+        self._check_single(proposals)
+        return {symbol: confirmed(one, opinions[symbol].target, self.mode) for symbol, one in proposals.items()}
+
+    def deliberation(self, frames: Frames, params: Mapping[str, Any], train: I8 | None = None) -> Deliberation:
+        """The network that confirms beside what is proposed, or the one that proposes beside what confirms."""
+        shares = self.split(params)
+        if isinstance(self.confirm, Learned) and (self.confirm.watches or not isinstance(self.propose, Learned)):
+            if self.propose.watches:
+                raise ConfigError(
+                    f"hybrid: {self.propose.name} and {self.confirm.name} both watch the account; let the one that "
+                    "proposes see nothing of it"
+                )
+            if self.confirm.slow:
+                return self._against(frames, shares, train)
+            proposals = self.propose.columns(frames, shares["propose"], train)
+            self._check_single(proposals)
+            own = self.confirm.deliberation(frames, shares["confirm"], train)
+            return replace(own, other=proposals, mode=self.mode, passes=self.passes)
+        return self._against(frames, shares, train)
+
+    def _against(self, frames: Frames, shares: Mapping[str, Mapping[str, Any]], train: I8 | None) -> Deliberation:
+        """The network that proposes; who confirms says at every bar what it thinks."""
+        assert isinstance(self.propose, Learned)
+        opinions = self.confirm.opinion(frames, shares["confirm"], train)
+        own = self.propose.deliberation(frames, shares["propose"], train)
+        return replace(own, other=opinions, mode=self.mode, passes=self.passes, mirrored=True)
+
+    def _check_single(self, proposals: Mapping[str, Columns]) -> None:
         for symbol, one in proposals.items():
             if one.other is not None and not np.isnan(one.other).all():
                 raise PolicyError(
                     f"hybrid: {self.propose.name} puts out other for {symbol}, and of two orders on either side of the "
                     "market none can be confirmed before one is filled; let it put out one"
                 )
-        return {symbol: confirmed(one, opinions[symbol].target, self.mode) for symbol, one in proposals.items()}
 
 
 def confirmed(proposal: Columns, opinion: F8, mode: Mode) -> Columns:

@@ -1,4 +1,4 @@
-"""A rule for each market regime: that of the current one decides."""
+"""A rule or a network for each market regime: that of the current one decides."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from wfbt.errors import PolicyError
+from wfbt.errors import ConfigError, PolicyError
 from wfbt.policy.columns import NAMES, Columns
-from wfbt.policy.composite import F8, Composite, standing, taken
-from wfbt.policy.rule import Frames, Rule
+from wfbt.policy.composite import F8, I8, Composite, Part, standing, taken
+from wfbt.policy.council import Deliberation, taking_turns
+from wfbt.policy.learned import Learned
+from wfbt.policy.rule import Frames
 
 DISTANCES = ("stop", "take", "trail")
 
@@ -32,10 +34,10 @@ class Rotation(Composite):
     kind: ClassVar[str] = "rotation"
 
     states: tuple[str, ...]
-    rules: Mapping[str, Rule]
+    rules: Mapping[str, Part]
 
     @property
-    def parts(self) -> Mapping[str, Rule]:
+    def parts(self) -> Mapping[str, Part]:
         """The rules by state."""
         return self.rules
 
@@ -65,6 +67,21 @@ class Rotation(Composite):
             for symbol, frame in frames.items()
         }
 
+    def deliberation(self, frames: Frames, params: Mapping[str, Any], train: I8 | None = None) -> Deliberation:
+        """The networks by regime; all of them see the one position, whoever opened it."""
+        shares = self.split(params)
+        asked: list[Deliberation | None] = []
+        for state in self.states:
+            rule = self.rules.get(state)
+            if rule is not None and not isinstance(rule, Learned):
+                raise ConfigError(
+                    f"rotation: {rule.name} in {state} is a rule, and others watch the account that it shares; let "
+                    "them see nothing of it"
+                )
+            asked.append(None if rule is None else rule.deliberation(frames, shares[state], train))
+        regime = {symbol: frame["regime"].to_numpy(np.float64) for symbol, frame in frames.items()}
+        return taking_turns(asked, regime)
+
 
 def rotated(regime: F8, said: Sequence[Columns | None]) -> Columns:
     """Columns of a symbol whose rule at row t is number `regime[t]`, (T,), of `said`; NaN and None are flat."""
@@ -91,7 +108,7 @@ def rotated(regime: F8, said: Sequence[Columns | None]) -> Columns:
     return Columns(target=np.where(spoken | changed, target, np.nan), **kept)
 
 
-def _check_orders(state: str, rule: Rule, symbol: str, columns: Columns) -> None:
+def _check_orders(state: str, rule: Part, symbol: str, columns: Columns) -> None:
     waits = [name for name in NAMES[1:] if name not in DISTANCES]
     given = [name for name in waits if (one := getattr(columns, name)) is not None and not np.isnan(one).all()]
     if given:

@@ -17,6 +17,7 @@ import pandas as pd
 from wfbt.errors import ConfigError, PolicyError, WfbtError
 from wfbt.features.learners import training_frames
 from wfbt.policy.columns import Columns, read_several, read_single
+from wfbt.policy.council import Deliberation
 from wfbt.policy.wording import near
 
 REQUIRED: Any = inspect.Parameter.empty
@@ -77,6 +78,11 @@ class Rule:
     def fitted(self) -> bool:
         """Whether it learns from training rows."""
         return self.kind == "class"
+
+    @property
+    def watches(self) -> bool:
+        """A rule sees bars, never its account."""
+        return False
 
     def bind(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """All parameters with defaults filled in; ConfigError on an unknown or a missing one."""
@@ -140,6 +146,12 @@ class Rule:
             symbol: replace(one, target=one.target / count, other=None if one.other is None else one.other / count)
             for symbol, one in said.items()
         }
+
+    def deliberation(
+        self, frames: Frames, params: Mapping[str, Any], train: npt.NDArray[np.int64] | None = None
+    ) -> Deliberation:
+        """There is none."""
+        raise PolicyError(f"{self.place} is a rule, and decides by bars alone")
 
     def opinion(
         self, frames: Frames, params: Mapping[str, Any], train: npt.NDArray[np.int64] | None = None

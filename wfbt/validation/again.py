@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from wfbt.data.market import Market
+from wfbt.engine.closed_loop import Watching, stitched
 from wfbt.engine.intents import Lowering, Said
 from wfbt.engine.setup import Setup
 from wfbt.engine.tape import lay_out
@@ -32,14 +33,14 @@ class Ran:
     study: Study | Portfolio
     walk: WalkForward
     seed: int
-    said: Mapping[tuple[int, int], Said]
+    said: Mapping[tuple[int, int], Said | Watching]
 
     @classmethod
     def of(cls, study: Study | Portfolio, walk: WalkForward, seed: int) -> Ran:
         """`walk` of `study`, asked once more what it decided."""
         if isinstance(study, Portfolio):
             return cls(study=study, walk=walk, seed=seed, said={})
-        whole: dict[object, Said] = {}
+        whole: dict[object, Said | Watching] = {}
         said = {}
         for place, block in walk.route:
             chosen = walk.folds[place].trial.chosen
@@ -91,7 +92,7 @@ class Ran:
         """
         walk, parts = self.walk, []
         carried: dict[str, float] = {}
-        whole: dict[int, Said] = {}
+        whole: dict[int, Said | Watching] = {}
         for place, block in walk.route:
             fold = walk.folds[place]
             early = block.stop <= since
@@ -121,7 +122,7 @@ class Ran:
             book = there.judged(shown) if there.forecast_limit else there.deck
         else:
             book = there.book
-        return replace(walk.decided, deck=book, intents=Said.stitched(parts).intents())
+        return replace(walk.decided, deck=book, intents=stitched(parts).intents())
 
 
 def _view(study: Study, place: int, walk: WalkForward) -> View:

@@ -225,6 +225,11 @@ def walk_sleeves(
             "folds.scheme: cpcv is not walked with sleeves: each path would be an account whose sleeves chose and were "
             "weighed in other folds, and their own walks have no such path; use purged, or walk a sleeve by itself"
         )
+    if watching := [member.name for member in portfolio.members if member.study.rule.watches]:
+        raise ConfigError(
+            f"sleeves: {watching[0]} has a network that watches its account, and sleeves share one; let it see nothing "
+            "of its account, or run it by itself"
+        )
     alone: dict[str, WalkForward] = {}
     for member in portfolio.members:
 

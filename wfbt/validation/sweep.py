@@ -192,6 +192,8 @@ def _policy_of(given: str | Callable[..., Any] | Policy) -> Policy:
         raise ConfigError(f"sweep: a policy is a rule's name or a function, not {type(given).__name__}")
     if found.fitted:
         raise ConfigError(f"sweep: {found.name} is fitted, and of all rows it would see its future; use wfbt.run")
+    if found.watches:
+        raise ConfigError(f"sweep: {found.name} watches its account; use wfbt.run")
     return found
 
 

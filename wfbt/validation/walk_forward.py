@@ -22,6 +22,7 @@ import pandas as pd
 
 from wfbt.compute import in_order
 from wfbt.engine.backtest import replay_ledger, span
+from wfbt.engine.closed_loop import Watching, stitched, watching
 from wfbt.engine.intents import Heard, Lowering, Said
 from wfbt.engine.sweep import replay_lanes
 from wfbt.engine.tape import Deck
@@ -32,7 +33,7 @@ from wfbt.kernels.abi import Rules
 from wfbt.ledger.chain import Chain
 from wfbt.ledger.ledger import Ledger
 from wfbt.ledger.metrics import FEWEST_DAYS, daily_returns, objective
-from wfbt.policy.base import Columns, Policy, evaluate
+from wfbt.policy.base import Columns, Policy, deliberate, evaluate
 from wfbt.validation.folds import Fold, Route, paths
 from wfbt.validation.realism import Decided
 
@@ -129,9 +130,17 @@ class Study:
                     volatility[first:last, a] = np.append(view.forecast[symbol], np.nan)[known]
         return replace(deck, activity=deck.activity._replace(volatility=volatility))
 
-    def say(self, candidate: int, view: View) -> Said:
+    def say(self, candidate: int, view: View) -> Said | Watching:
         """What a candidate says on the whole span."""
-        return self.lowering.say(self.columns(candidate, view), view.forecast)
+        return self.saying(self.candidates[candidate], view)
+
+    def saying(self, params: Mapping[str, Any], view: View) -> Said | Watching:
+        """What the policy says on the whole span with `params`, which need be no candidate's."""
+        if not self.rule.watches:
+            return self.lowering.say(self.wants(params, view), view.forecast)
+        given = deliberate(self.rule, view.frames, params, view.train)
+        scale = {name: self._scaled(frame) for name, frame in view.frames.items()} if self.scale else {}
+        return watching(self.lowering, self.rules, given, view.forecast, scale)
 
     def columns(self, candidate: int, view: View) -> dict[str, Columns]:
         """What a candidate wants of every symbol of the deck; of one that is not in `frames`, nothing."""
@@ -283,7 +292,7 @@ def walk_forward(
     deck, every = study.deck, slice(0, len(study.deck.decisions))
     trials: list[Trial] = []
     views: list[View] = []
-    heard: list[Heard] | None = None
+    heard: list[Heard | Watching] | None = None
     for fold in folds:
         trial = memory.recall(fold.index)
         views.append(study.view(fold) if study.fitted or not views else views[0])
@@ -318,10 +327,12 @@ def training_times(deck: Deck, fold: Fold) -> I8:
     return np.concatenate([deck.close_ts[block] for block in fold.train])
 
 
-def _hear(study: Study, starts: Sequence[int], view: View, progress: Callable[[str, int, int], None]) -> list[Heard]:
+def _hear(
+    study: Study, starts: Sequence[int], view: View, progress: Callable[[str, int, int], None]
+) -> list[Heard | Watching]:
     total, done = len(study.candidates), itertools.count(1)
 
-    def hear(candidate: int) -> Heard:
+    def hear(candidate: int) -> Heard | Watching:
         heard = study.say(candidate, view).heard_from(starts)
         if (count := next(done)) == total or count % max(1, total // 10) == 0:
             progress("candidates evaluated", count, total)
@@ -331,7 +342,11 @@ def _hear(study: Study, starts: Sequence[int], view: View, progress: Callable[[s
 
 
 def _try(
-    study: Study, deck: Deck, heard: Sequence[Heard], train: Sequence[tuple[int, int]], test: Sequence[tuple[int, int]]
+    study: Study,
+    deck: Deck,
+    heard: Sequence[Heard | Watching],
+    train: Sequence[tuple[int, int]],
+    test: Sequence[tuple[int, int]],
 ) -> Trial:
     """Replay every candidate on each block of training and of test rows, and choose by the training rows alone."""
     count, spans = len(heard), [*train, *test]
@@ -354,9 +369,9 @@ def _try(
 
 
 def _stitch(study: Study, folds: Sequence[Fold], trials: Sequence[Trial], views: Sequence[View]) -> WalkForward:
-    parts: dict[tuple[int, int], Said] = {}
+    parts: dict[tuple[int, int], Said | Watching] = {}
     learnt: list[Ledger | Chain] = []
-    said: dict[int, Said] = {}
+    said: dict[int, Said | Watching] = {}
     for place, (fold, trial, view) in enumerate(zip(folds, trials, views, strict=True)):
         if study.fitted:
             whole = study.say(trial.chosen, view)
@@ -370,7 +385,7 @@ def _stitch(study: Study, folds: Sequence[Fold], trials: Sequence[Trial], views:
     routes = paths(folds)
 
     def told(route: Route) -> Decided:
-        intents = Said.stitched([parts[place, block.start] for place, block in route]).intents()
+        intents = stitched([parts[place, block.start] for place, block in route]).intents()
         first, last = rows_of([block for _, block in route])
         deck = study.judged([(views[place], block) for place, block in route])
         return Decided(deck=deck, rules=study.rules, intents=intents, first=first, last=last)
@@ -410,7 +425,7 @@ def _stitch(study: Study, folds: Sequence[Fold], trials: Sequence[Trial], views:
     )
 
 
-def _again(study: Study, fold: Fold, trial: Trial, view: View, whole: Said) -> Ledger | Chain:
+def _again(study: Study, fold: Fold, trial: Trial, view: View, whole: Said | Watching) -> Ledger | Chain:
     """The chosen candidate's accounts over the training rows; PolicyError where they are not what was tried."""
     deck = study.judged([(view, slice(0, len(study.deck.decisions)))])
     spans = spans_of(deck, fold.train)

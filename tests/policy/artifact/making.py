@@ -8,7 +8,7 @@ import numpy as np
 
 from wfbt.config.values import Duration, Time
 from wfbt.policy.artifact.building import build_network
-from wfbt.policy.artifact.description import Architecture, Discrete, Function, Head, Level, Scaling
+from wfbt.policy.artifact.description import Architecture, Continuous, Discrete, Function, Head, Level, Scaling
 from wfbt.policy.artifact.layouts import Affine
 from wfbt.policy.artifact.load import Member
 from wfbt.policy.artifact.manifest import Manifest, Provenance, Reward, Rows, Trainer, Window, sha256
@@ -55,7 +55,11 @@ def scaling(width, clip=10.0):
 
 def network(told=None, normaliser=None, seed=1):
     told = told or architecture()
-    return build_network(stack(told.layers, seed, told.layer_norm), told, normaliser, "a network")
+    outputs = told.layers[-1]
+    actions: Discrete | Continuous = Discrete(targets=(None, *[1.0] * (outputs - 1)))
+    if told.head is Head.BOX:
+        actions = Continuous(assets=tuple(f"S{n}" for n in range(outputs)), sized=False, dead_zone=0.0)
+    return build_network(stack(told.layers, seed, told.layer_norm), told, actions, normaliser, "a network")
 
 
 def level(told=None, normaliser=None, **other):

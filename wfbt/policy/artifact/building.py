@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import numpy.typing as npt
 
 from wfbt.errors import ArtifactError, WfbtError
 from wfbt.kernels.network import Activation
@@ -14,7 +15,9 @@ from wfbt.policy.artifact.layouts import Stack, widths
 from wfbt.policy.artifact.tensors import F8
 
 
-def build_network(stack: Stack, told: Architecture, scaling: Scaling | None, source: str) -> acting.Network:
+def build_network(
+    stack: Stack, told: Architecture, actions: Discrete | Continuous, scaling: Scaling | None, source: str
+) -> acting.Network:
     """The network that `told` makes of `stack`; ArtifactError where the two contradict each other."""
     if widths(stack) != told.layers:
         raise ArtifactError(
@@ -33,20 +36,34 @@ def build_network(stack: Stack, told: Architecture, scaling: Scaling | None, sou
         return acting.Network(
             layers=tuple(
                 acting.Layer(
-                    weight=one.weight,
-                    bias=one.bias,
+                    weight=single(one.weight),
+                    bias=single(one.bias),
                     activation=code,
-                    norm_gain=one.norm_gain,
-                    norm_shift=one.norm_shift,
+                    norm_gain=None if one.norm_gain is None else single(one.norm_gain),
+                    norm_shift=None if one.norm_shift is None else single(one.norm_shift),
                 )
                 for one, code in zip(stack, codes, strict=True)
             ),
-            head=acting.Head(told.head.value),
+            head=build_head(told, actions),
             normaliser=build_normaliser(scaling),
-            squash=told.squash,
         )
     except WfbtError as error:
         raise ArtifactError(f"{source}: {error}") from None
+
+
+def single(array: F8) -> npt.NDArray[np.float32]:
+    """In 32 bits, as networks run; what is beyond them is infinite, which the network refuses by its place."""
+    with np.errstate(over="ignore"):
+        return array.astype(np.float32)
+
+
+def build_head(told: Architecture, actions: Discrete | Continuous) -> acting.Head:
+    """What the outputs are; a box is as wide as its actions: directions −1..1, sizes 0..1."""
+    if not isinstance(actions, Continuous) or told.head is not Head.BOX:
+        return acting.Head(kind=told.head.value)
+    assets = len(actions.assets)
+    low = (-1.0,) * assets + (0.0,) * (actions.outputs - assets)
+    return acting.Head(kind="box", low=low, high=(1.0,) * actions.outputs, squash=told.squash)
 
 
 def build_normaliser(scaling: Scaling | None) -> acting.Normaliser | None:
@@ -79,7 +96,7 @@ def describe_network(network: acting.Network) -> tuple[Architecture, Scaling | N
         activation=Function[activation.name],
         layer_norm=layer_norm,
         head=head_of(network),
-        squash=network.squash,
+        squash=network.head.squash,
     )
     scaling = network.normaliser
     if scaling is None:
@@ -93,7 +110,7 @@ def describe_network(network: acting.Network) -> tuple[Architecture, Scaling | N
 
 def head_of(network: acting.Network) -> Head:
     """What the outputs of `network` are, in a manifest's word."""
-    return Head(network.head.value)
+    return Head(network.head.kind)
 
 
 def network_tensors(network: acting.Network) -> dict[str, F8]:
@@ -102,5 +119,5 @@ def network_tensors(network: acting.Network) -> dict[str, F8]:
     for n, layer in enumerate(network.layers):
         for name in ("weight", "bias", "norm_gain", "norm_shift"):
             if (array := getattr(layer, name)) is not None:
-                out[f"layers.{n}.{name}"] = array
+                out[f"layers.{n}.{name}"] = array.astype(np.float64)
     return out

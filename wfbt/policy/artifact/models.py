@@ -30,14 +30,14 @@ def read_model(data: bytes, level: Level, inputs: int, source: str) -> Network |
         return read_graph(data, level, inputs, source)
     scaling = level.normaliser
     if kind == ".safetensors":
-        return build_network(stack_of(read_tensors(data, source), source), told, scaling, source)
+        return build_network(stack_of(read_tensors(data, source), source), told, level.actions, scaling, source)
     if kind == ".zip":
         saved = read_sb3(data, source)
         _agree(source, "head", told.head.value, saved.head.value)
         _agree_activation(source, told, saved.activation)
         if saved.squash is not None:
             _agree(source, "squash", str(told.squash).lower(), str(saved.squash).lower())
-        return build_network(saved.stack, told, scaling, source)
+        return build_network(saved.stack, told, level.actions, scaling, source)
     chain = chain_of(read_onnx(data, source), source)
     if len(set(chain.functions[:-1])) > 1 or chain.functions[-1] is not Function.LINEAR:
         raise ArtifactError(
@@ -47,7 +47,7 @@ def read_model(data: bytes, level: Level, inputs: int, source: str) -> Network |
     _agree_activation(source, told, chain.functions[0] if len(chain.functions) > 1 else None)
     if chain.scaling is not None:
         _agree_scaling(source, scaling, chain.scaling)
-    return build_network(chain.stack, told, scaling, source)
+    return build_network(chain.stack, told, level.actions, scaling, source)
 
 
 def _agree(source: str, key: str, told: str, found: str) -> None:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from wfbt.compute import in_order
 from wfbt.engine.backtest import span
+from wfbt.engine.closed_loop import Watching, stitched
 from wfbt.engine.intents import Said
 from wfbt.engine.sweep import replay_lanes
 from wfbt.kernels.abi import INTENT
@@ -66,15 +67,15 @@ def asked(study: Study | Portfolio, walk: WalkForward, params: Params, views: Vi
     With `chosen(walk)` and `shown(walk)` they are those of `walk.decided`.  Of several paths it is the one shown.
     """
     if isinstance(study, Study):
-        whole: dict[tuple[int, str], Said] = {}
-        parts = []
+        whole: dict[tuple[int, str], Said | Watching] = {}
+        told = []
         for place, block in walk.route:
             own, view = params[""][place], views[""][place]
             key = place if study.fitted else -1, json.dumps(own, sort_keys=True, default=str)
             if key not in whole:
-                whole[key] = study.lowering.say(study.wants(own, view), view.forecast)
-            parts.append(whole[key].within(*span(study.deck, block.start, block.stop)))
-        return Said.stitched(parts).intents()
+                whole[key] = study.saying(own, view)
+            told.append(whole[key].within(*span(study.deck, block.start, block.stop)))
+        return stitched(told).intents()
     known: dict[tuple[str, int, str], Mapping[str, Columns]] = {}
     parts, carried = [], dict[str, float]()
     for place, fold in enumerate(walk.folds):
