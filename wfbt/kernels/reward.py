@@ -1,0 +1,241 @@
+"""What a step gives back to whoever decides: its reward, whether the episode is over, and what is seen next."""
+
+from enum import IntEnum
+from math import log, sqrt
+
+import numpy as np
+
+from wfbt.kernels._jit import njit, prefetch
+from wfbt.kernels.account import NEVER, value
+
+
+class Kind(IntEnum):
+    """Which reward; their formulas are in `wfbt.learn.reward`."""
+
+    SIX = 0
+    DIFFERENTIAL_SHARPE = 1
+    LOG_RETURN = 2
+    PORTFOLIO = 3
+
+
+REWARD = np.dtype(
+    [
+        ("kind", np.int64),
+        ("unit", np.float64),  # return that counts as 1
+        ("window", np.int64),  # decision bars of the ratio
+        ("downside", np.int64),  # the ratio is Sortino's
+        ("threshold", np.float64),  # drawdown that costs nothing
+        ("max_trades", np.float64),
+        ("holding", np.float64),  # decision bars
+        ("rate", np.float64),  # η of the moving moments
+        ("free_gross", np.float64),  # gross value over equity that costs nothing
+        ("most_gross", np.float64),
+        ("of_return", np.float64),  # weights
+        ("of_ratio", np.float64),
+        ("of_drawdown", np.float64),
+        ("of_trades", np.float64),
+        ("of_holding", np.float64),
+        ("of_spread", np.float64),
+        ("of_concentration", np.float64),
+        ("of_leverage", np.float64),
+    ],
+    align=True,
+)
+
+MEMORY = np.dtype(
+    [
+        ("worth", np.float64),  # equity at the last decision, quote
+        ("fills", np.int64),
+        ("spread", np.float64),  # paid so far, quote
+        ("total", np.float64),  # of the returns in the window
+        ("squares", np.float64),  # of them, of the negative ones alone for Sortino
+        ("count", np.int64),
+        ("place", np.int64),  # of the next return in the ring
+        ("usual", np.float64),  # mean spread of the steps that paid one, fraction of equity
+        ("payers", np.int64),
+        ("first", np.float64),  # moving mean of returns
+        ("second", np.float64),  # and of their squares
+        ("rewards", np.float64),  # so far
+    ],
+    align=True,
+)
+"""What a lane's reward remembers of its episode; all of it begins anew with the next."""
+
+BOOK = ("equity", "fees", "spread", "impact", "funding", "liquidation")
+"""What is told of each account in money, since its episode began but for equity; funding positive: paid."""
+
+FLOOR = 0.01
+"""Deviation below which a ratio grows no further, in units."""
+
+LEAST_LEFT = 1e-6
+"""Share of its equity that a log return takes an account that has lost it all to have kept."""
+
+AHEAD = 6
+"""Lanes ahead of which the next row of features is asked for."""
+
+
+@njit
+def appraise(
+    desk, watch, tallies, contracts, mark_close, features, known, view, gone, rule, liquidation_ends, live, bar, end,
+    memory, ring, seen, rewards, terminated, truncated, books, positions, blind,
+):  # fmt: skip
+    """Reward each lane that has just come to its next decision, judge whether its episode is over, and show it the row.
+
+    Parameters
+    ----------
+    desk : Desk, in and out
+        A lane whose episode is over waits no longer.
+    watch : Watch
+    tallies : (L,) TALLY
+    contracts : (A,) ASSET
+    mark_close : (E, A) float64
+    features : (T, X) float32
+        Of each decision bar, finite.
+    known : (T, A) bool
+        Whether an asset's features are known; where they are not, it is left alone.
+    view : (L, V) float64
+        What each account sees of itself.
+    gone : (V,) float64
+        What one that has lost everything sees.
+    rule : (1,) REWARD
+    liquidation_ends : bool
+        An episode ends with a liquidation, not only with the last of the money.
+    live : (L,) bool
+        Lanes that took a step; the others get a reward of 0 and nothing else.
+    bar : (L,) int64, in and out
+        Decision bar each lane stands at.
+    end : (L,) int64
+        Decision bar with which its episode is cut off.
+    memory : (L,) MEMORY; ring : (L, W) float64, in and out
+    seen : (L, X + V) float32, out
+    rewards : (L,) float64; terminated, truncated : (L,) bool, out
+    books : (L, 6) float64, out
+        As BOOK.
+    positions : (L, A) float64, out
+        Units.
+    blind : (L, A) bool, out
+        Assets whose features are not known on the row that is shown.
+
+    Returns
+    -------
+    (int, int)
+        Episodes that are over, and assets that are blind.
+    """
+    lanes, assets = positions.shape
+    wide, narrow = features.shape[1], view.shape[1]
+    flat_features = features.ravel()
+    kind, unit, window = rule[0]["kind"], rule[0]["unit"], rule[0]["window"]
+    floor = FLOOR * unit
+    over, unknown = 0, 0
+    for lane in range(lanes):
+        terminated[lane] = False
+        truncated[lane] = False
+        soon = lane + AHEAD
+        if soon < lanes:
+            for j in range(0, wide, 16):
+                prefetch(flat_features, np.uint64((bar[soon] + 1) * wide + j))
+        if not live[lane]:
+            rewards[lane] = 0.0
+            continue
+        carry, account, tally, m = desk.carry[lane], desk.accounts[lane], tallies[lane], memory[lane]
+        bar[lane] += 1
+        t, row, worth = bar[lane], carry["row"], carry["worth"]
+        lost = carry["under_way"] == 0
+
+        held, gross, concentration, idle = 0.0, 0.0, 0.0, True
+        for a in range(assets):
+            s = desk.state[lane, a]
+            units = s["position"]
+            positions[lane, a] = units
+            if units != 0.0 and not lost:
+                idle = False
+                mark = mark_close[row, a]
+                size = abs(contracts[a]["multiplier"] * units * value(mark, contracts[a]["inverse"]))
+                gain = units * (mark - s["entry"])
+                sign = 1.0 if gain > 0.0 else (-1.0 if gain < 0.0 else 0.0)
+                held += sign * size * min(watch.held[lane, a] / rule[0]["holding"], 1.0)
+                gross += size
+                concentration += size * size
+
+        earned = worth / m["worth"] - 1.0
+        if kind == Kind.LOG_RETURN:
+            reward = log(max(worth / m["worth"], LEAST_LEFT))
+        elif kind == Kind.DIFFERENTIAL_SHARPE:
+            first, second = m["first"], m["second"]
+            by_first, by_second = earned - first, earned * earned - second
+            variance = max(second - first * first, floor * floor)
+            reward = (second * by_first - 0.5 * first * by_second) / (variance * sqrt(variance))
+            m["first"] = first + rule[0]["rate"] * by_first
+            m["second"] = second + rule[0]["rate"] * by_second
+        else:
+            # A sum that returns enter and leave again is off by rounding, which the floor keeps from mattering.
+            place = m["place"]
+            if m["count"] == window:
+                gone_by = ring[lane, place]
+                m["total"] -= gone_by
+                m["squares"] -= gone_by * gone_by if rule[0]["downside"] == 0 or gone_by < 0.0 else 0.0
+            else:
+                m["count"] += 1
+            ring[lane, place] = earned
+            m["place"] = place + 1 if place + 1 < window else 0
+            m["total"] += earned
+            m["squares"] += earned * earned if rule[0]["downside"] == 0 or earned < 0.0 else 0.0
+            n = m["count"]
+            ratio = 0.0
+            if n > 1:
+                mean = m["total"] / n
+                if rule[0]["downside"] == 0:
+                    variance = max(m["squares"] - n * mean * mean, 0.0) / (n - 1)
+                else:
+                    variance = max(m["squares"], 0.0) / n
+                ratio = max(-1.0, min(mean / sqrt(variance + floor * floor), 1.0))
+            reward = rule[0]["of_return"] * earned / unit + rule[0]["of_ratio"] * ratio
+            if kind == Kind.SIX:
+                drawdown = 1.0 - worth / account["peak"]
+                excess = max(drawdown - rule[0]["threshold"], 0.0) / (1.0 - rule[0]["threshold"])
+                trades = min((tally["fills"] - m["fills"]) / rule[0]["max_trades"], 1.0)
+                paid = max(tally["spread"] - m["spread"], 0.0) / m["worth"]
+                dear = 0.0
+                if paid > 0.0:
+                    m["payers"] += 1
+                    m["usual"] += (paid - m["usual"]) / m["payers"]
+                    dear = paid / (paid + m["usual"])
+                reward -= rule[0]["of_drawdown"] * excess
+                reward -= rule[0]["of_trades"] * trades
+                reward += rule[0]["of_holding"] * (held / gross if gross > 0.0 else 0.0)
+                reward -= rule[0]["of_spread"] * dear
+            elif gross > 0.0:
+                lever = gross / worth
+                if assets > 1:
+                    even = 1.0 / assets
+                    crowded = max(concentration / (gross * gross) - even, 0.0) / (1.0 - even)
+                    reward -= rule[0]["of_concentration"] * crowded * min(lever, 1.0)
+                beyond = (lever - rule[0]["free_gross"]) / (rule[0]["most_gross"] - rule[0]["free_gross"])
+                reward -= rule[0]["of_leverage"] * max(0.0, min(beyond, 1.0))
+        m["worth"] = worth
+        m["fills"] = tally["fills"]
+        m["spread"] = tally["spread"]
+        m["rewards"] += reward
+        rewards[lane] = reward
+
+        if lost or (liquidation_ends and tally["liquidations"] > 0) or (idle and account["blocked_until"] == NEVER):
+            terminated[lane] = True
+        elif t >= end[lane]:
+            truncated[lane] = True
+        if terminated[lane] or truncated[lane]:
+            carry["under_way"] = 0
+            over += 1
+        for j in range(wide):
+            seen[lane, j] = features[t, j]
+        for j in range(narrow):
+            seen[lane, wide + j] = gone[j] if lost else view[lane, j]
+        for a in range(assets):
+            blind[lane, a] = not known[t, a]
+            unknown += 1 if blind[lane, a] else 0
+        books[lane, 0] = worth
+        books[lane, 1] = tally["fees"]
+        books[lane, 2] = tally["spread"]
+        books[lane, 3] = tally["impact"]
+        books[lane, 4] = tally["funding"]
+        books[lane, 5] = tally["liquidation"]
+    return over, unknown
