@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,15 +32,19 @@ from wfbt.features.market_regimes import RegimeLearner, clock_of, regime_plan
 from wfbt.kernels.abi import Rules
 from wfbt.ledger.ledger import Ledger
 from wfbt.policy.base import Columns, Policy, Rule, load_rule
+from wfbt.policy.composite import Composite
+from wfbt.policy.composite import Part as MadeOf
 from wfbt.policy.ensemble import Ensemble
 from wfbt.policy.frames import market_frames
 from wfbt.policy.hybrid import Hybrid
+from wfbt.policy.learned import Learned
 from wfbt.policy.rotate import Rotation
 from wfbt.policy.search import Candidates, candidates
 from wfbt.setups import account_of, measured_delays, setup_of
 from wfbt.validation.folds import Fold, ends_of, learnt_before, over_time, overlapping, windows
 from wfbt.validation.predictions import check_predictions
 from wfbt.validation.sleeves import PairLatency, Portfolio, Sleeve, pair_market, parts_of
+from wfbt.validation.unseen import check_unseen
 from wfbt.validation.walk_forward import Study, WalkForward, tested_rows
 from wfbt.validation.window_matrix import Pair, window_matrix
 
@@ -58,8 +62,10 @@ def identity_of(config: schema.Strategy) -> dict[str, Any]:
     for series in tree["data"]["series"].values():
         del series["path"]
         series["manifest"] = series["manifest"] is not None
-    for named in _rules_in(tree):
-        named["rule"] = named["rule"].rpartition(":")[2]
+    for named in _made_of(tree):
+        if named["rule"] is not None:
+            named["rule"] = named["rule"].rpartition(":")[2]
+        named["model"] = named["model"] is not None
     for delay in tree["latency"].values():
         if isinstance(delay, dict) and delay.get("file"):
             delay["file"] = measured_delays(config.locate(delay["file"]))
@@ -89,22 +95,23 @@ def seen_from(config: schema.Strategy, folder: Path) -> dict[str, Any]:
     tree["account"]["tiers"] = None
     if tree["venue"] and tree["venue"].endswith((".yaml", ".yml")):
         tree["venue"] = None
-    for named in _rules_in(tree):
-        place, colon, attr = named["rule"].rpartition(":")
+    for named in _made_of(tree):
+        place, colon, attr = (named["rule"] or "").rpartition(":")
         if colon and (place.endswith(".py") or "/" in place):
             named["rule"] = f"{seen(place)}:{attr}"
+        named["model"] = named["model"] and seen(named["model"])
     return tree
 
 
-def _rules_in(tree: dict[str, Any]) -> list[dict[str, Any]]:
-    """The mappings of a resolved strategy that name a rule."""
+def _made_of(tree: dict[str, Any]) -> list[dict[str, Any]]:
+    """The mappings of a resolved strategy that name a rule or a model."""
     policies = [one["policy"] for one in tree["sleeves"]["members"].values()] if tree["sleeves"] else [tree["policy"]]
     places = []
     for policy in policies:
         hybrid, ensemble = policy["hybrid"] or {}, policy["ensemble"] or []
         places += [policy, *(hybrid[side] for side in ("propose", "confirm") if side in hybrid), *ensemble]
         places += [part for part in (policy["rotate"] or {}).values() if part is not None]
-    return [place for place in places if place["rule"] is not None]
+    return [place for place in places if place["rule"] is not None or place["model"] is not None]
 
 
 def policies_of(config: schema.Strategy) -> dict[str, Policy]:
@@ -122,9 +129,11 @@ def _sections(config: schema.Strategy) -> dict[str, tuple[PolicySection, str]]:
 
 
 def policy_of(given: PolicySection, base: Path, section: str = "policy") -> Policy:
-    """The rule, hybrid, ensemble or rotation that a policy section names, its rules loaded."""
+    """The rule, model, hybrid, ensemble or rotation that a policy section names, what it is made of loaded."""
 
-    def load(part: Part | PolicySection, section: str) -> Rule:
+    def load(part: Part | PolicySection, section: str) -> MadeOf:
+        if part.model is not None:
+            return learned_of(part, base, section)
         if part.rule is None:
             raise ConfigError(f"{section} needs a rule")
         return replace(load_rule(part.rule, base, section), searched=frozenset(part.search))
@@ -134,6 +143,7 @@ def policy_of(given: PolicySection, base: Path, section: str = "policy") -> Poli
             propose=load(given.hybrid.propose, f"{section}.hybrid.propose"),
             confirm=load(given.hybrid.confirm, f"{section}.hybrid.confirm"),
             mode=given.hybrid.mode,
+            passes=given.hybrid.mode == "veto" if given.hybrid.passes is None else given.hybrid.passes,
         )
     if given.ensemble is not None:
         return Ensemble(
@@ -151,6 +161,23 @@ def policy_of(given: PolicySection, base: Path, section: str = "policy") -> Poli
             },
         )
     return load(given, section)
+
+
+def learned_of(given: Part | PolicySection, base: Path, section: str) -> Learned:
+    """The trained policy that a section names, read without running anything that stands in its files."""
+    from wfbt.policy.artifact.load import load_artifact
+    from wfbt.policy.learned import spec_of
+
+    assert given.model is not None
+    if "://" in given.model:
+        raise ConfigError(f"{section}.model: {given.model} is no local path; fetch the folder first")
+    artifact = load_artifact(base / given.model)
+
+    def load(name: str) -> Rule:
+        return load_rule(name, base, f"{section}.features")
+
+    spec = spec_of(artifact, given.features, load)
+    return Learned(name=given.model, artifact=artifact, spec=spec, least=given.least, section=section, base=base)
 
 
 def candidates_of(given: PolicySection, policy: Policy, section: str = "policy") -> Candidates:
@@ -171,7 +198,19 @@ def candidates_of(given: PolicySection, policy: Policy, section: str = "policy")
         for key, part in parts.items()
         for name, one in part.search.items()
     }
+    # Every seed of a model is a candidate: how far they lie apart is part of what is told of it.
+    for key, own in networks_of(policy).items():
+        if f"{key}seed" not in params and f"{key}seed" not in search and len(own.seeds) > 1:
+            search[f"{key}seed"] = list(own.seeds)
     return candidates(params, search, valid=policy.is_valid, section=section)
+
+
+def networks_of(policy: Policy) -> dict[str, Learned]:
+    """The trained models of a policy by the key of their part, with its dot; "" of a policy that is one."""
+    if isinstance(policy, Learned):
+        return {"": policy}
+    parts = policy.parts.items() if isinstance(policy, Composite) else ()
+    return {f"{key}.": part for key, part in parts if isinstance(part, Learned)}
 
 
 def read_market(config: schema.Strategy) -> Market:
@@ -274,6 +313,7 @@ def study_of(
         )
     plan = _plan(config, deck, label_ends(deck, list(studies.values())))
     _check_predictions(config, plan, deck)
+    check_models(config, plan, deck, studies.values())
     if config.sleeves is None:
         return studies[""], plan, dropped
     book, book_lowering = deck, lowering
@@ -367,6 +407,13 @@ def _check_predictions(config: schema.Strategy, folds: Sequence[Fold], deck: Dec
             check_predictions(name, config.locate(series.path), manifest, folds, deck, int(config.folds.embargo))
 
 
+def check_models(config: schema.Strategy, folds: Sequence[Fold], deck: Deck, studies: Iterable[Study]) -> None:
+    """ArtifactError where a model would be tested on rows of its training window, or nearer to it than an embargo."""
+    for study in studies:
+        for model in networks_of(study.rule).values():
+            check_unseen(model.place, model.artifact.manifest, folds, deck, int(config.folds.embargo))
+
+
 def _plan(config: schema.Strategy, deck: Deck, ends: I8 | None) -> list[Fold]:
     given, close = config.folds, deck.close_ts
     if given.matrix is not None and given.scheme not in ("rolling", "anchored"):
@@ -405,6 +452,7 @@ def matrix_of(
 
     def cleared(folds: Sequence[Fold]) -> WalkForward:
         _check_predictions(config, folds, study.deck)
+        check_models(config, folds, study.deck, studies)
         return walk(folds)
 
     return window_matrix(

@@ -366,34 +366,6 @@ UNSERVED_SETTINGS = {
     "data.symbols.BTCUSDT.book=b.parquet": (
         "data.symbols.BTCUSDT.book is not supported in this version: order books are not replayed"
     ),
-    "policy={model: net.safetensors}": "policy.model is not supported in this version: only rules are replayed",
-    "policy={hybrid: {propose: {model: net.onnx}, confirm: {rule: sentiment}, mode: veto}}": (
-        "policy.hybrid.propose.model is not supported in this version: only rules are replayed"
-    ),
-    "policy={hybrid: {propose: {rule: sma_cross}, confirm: {model: net.onnx}, mode: veto}}": (
-        "policy.hybrid.confirm.model is not supported in this version: only rules are replayed"
-    ),
-    "policy={ensemble: [{rule: sma_cross, weight: 0.5}, {model: net.onnx, weight: 0.5}]}": (
-        "policy.ensemble[1].model is not supported in this version: only rules are replayed"
-    ),
-    "policy={rotate: {calm: {model: net.onnx}, normal: null, turbulent: null}}": (
-        "policy.rotate.calm.model is not supported in this version: only rules are replayed"
-    ),
-    "sleeves={members: {a: {policy: {rotate: {calm: {model: net.onnx}, normal: null, turbulent: null}}}}}": (
-        "sleeves.members.a.policy.rotate.calm.model is not supported in this version: only rules are replayed"
-    ),
-    "sleeves={members: {a: {policy: {model: net.onnx}}}}": (
-        "sleeves.members.a.policy.model is not supported in this version: only rules are replayed"
-    ),
-    "sleeves={members: {a: {policy: {hybrid: {propose: {model: net.onnx}, confirm: {rule: carry}, mode: veto}}}}}": (
-        "sleeves.members.a.policy.hybrid.propose.model is not supported in this version: only rules are replayed"
-    ),
-    "sleeves={members: {a: {policy: {hybrid: {propose: {rule: carry}, confirm: {model: net.onnx}, mode: veto}}}}}": (
-        "sleeves.members.a.policy.hybrid.confirm.model is not supported in this version: only rules are replayed"
-    ),
-    "sleeves={members: {a: {policy: {ensemble: [{model: net.onnx, weight: 1}]}}}}": (
-        "sleeves.members.a.policy.ensemble[0].model is not supported in this version: only rules are replayed"
-    ),
 }
 
 

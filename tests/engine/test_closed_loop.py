@@ -92,8 +92,8 @@ def test_a_network_in_the_loop_is_the_network_asked_bar_by_bar(name, assets):
     else:
         actions = Continuous(assets=2, dead_zone=0.05)
         net = network(rng, 6 + 8 + 3, 4, kind="box")
-    member = Member(network=net, actions=actions, columns=(0, 1, 2))
-    given = Deliberation(members=(member,), features=features, seen=ALL)
+    member = Member(network=net, actions=actions, columns=(0, 1, 2), seen=ALL)
+    given = Deliberation(members=(member,), features=features)
     said = watching(lowering, rules, given, None, {})
     first, last = 10, 250
     intents = said.between(*span(deck, first, last))
@@ -158,10 +158,14 @@ def test_a_worker_reads_the_goal_that_its_manager_set_some_bars_ago():
     deck, lowering, rules = laid(data, setup)
     seen = ("position", "drawdown")
     manager = Member(
-        network=network(rng, 4 + 3, 3, scale=2.0), actions=Discrete(targets=(0.0, 1.0, 2.0)), columns=(0, 1), every=5
+        network=network(rng, 4 + 3, 3, scale=2.0),
+        actions=Discrete(targets=(0.0, 1.0, 2.0)),
+        columns=(0, 1),
+        seen=seen,
+        every=5,
     )
-    worker = Member(network=network(rng, 12, 4, kind="box"), actions=Continuous(assets=2), columns=(0, 1, 2))
-    given = Deliberation(members=(manager, worker), features=features_of(data, rng, missing=0.0), seen=seen)
+    worker = Member(network=network(rng, 12, 4, kind="box"), actions=Continuous(assets=2), columns=(0, 1, 2), seen=seen)
+    given = Deliberation(members=(manager, worker), features=features_of(data, rng, missing=0.0))
     goals = []
 
     def decides(features, view, turn):
@@ -189,10 +193,11 @@ def test_a_network_is_asked_to_confirm_what_a_rule_newly_proposes_and_nothing_el
         network=network(rng, 3 + 4, 3, scale=2.0),
         actions=Discrete(targets=(0.5, 1.0, -1.0)),
         columns=(0, 1, 2),
+        seen=("position", "target", "unrealised", "holding"),
         least=0.5,
     )
     given = Deliberation(
-        members=(member,), features=features, seen=("position", "target", "unrealised", "holding"),
+        members=(member,), features=features,
         other={"A": Columns(target=proposals, stop=stop)}, mode=mode, passes=passes,
     )  # fmt: skip
     standing, passed, asked = None, None, []
@@ -240,9 +245,11 @@ def test_agents_that_follow_each_other_share_one_account():
     data = market(rough(rng, 300, symbol="A"))
     deck, lowering, rules = laid(data, setup)
     features = features_of(data, rng)
-    members = [Member(network=network(rng, 3 + 7, 3, scale=2.0), actions=THREE, columns=(0, 1, 2)) for _ in range(3)]
+    members = [
+        Member(network=network(rng, 3 + 7, 3, scale=2.0), actions=THREE, columns=(0, 1, 2), seen=ALL) for _ in range(3)
+    ]
     borders = [20, 120, 200, 280]
-    agents = [Deliberation(members=(one,), features=features, seen=ALL) for one in members]
+    agents = [Deliberation(members=(one,), features=features) for one in members]
     said = [
         watching(lowering, rules, one, None, {}).within(*span(deck, a, b))
         for one, (a, b) in zip(agents, pairwise(borders), strict=True)
@@ -274,20 +281,18 @@ def test_a_rule_whose_orders_wait_for_a_price_cannot_be_confirmed_by_a_network_t
     rng, setup = np.random.default_rng(17), Setup()
     data = market(rough(rng, 50, symbol="A"))
     _, lowering, rules = laid(data, setup)
-    member = Member(network=network(rng, 4, 3), actions=Discrete(targets=(0.0, 1.0, -1.0)), columns=(0, 1, 2))
+    member = Member(network=network(rng, 4, 3), actions=THREE, columns=(0, 1, 2), seen=("position",))
     other = {"A": Columns(target=np.ones(50), limit=np.full(50, 99.0))}
-    given = Deliberation(
-        members=(member,), features=features_of(data, rng), seen=("position",), other=other, mode="veto"
-    )
+    given = Deliberation(members=(member,), features=features_of(data, rng), other=other, mode="veto")
     with pytest.raises(PolicyError, match="A: the rule puts out limit, and a network that watches"):
         watching(lowering, rules, given, None, {})
 
 
 def test_an_observation_of_another_size_is_refused_with_its_parts():
     rng = np.random.default_rng(18)
-    member = Member(network=network(rng, 9, 3), actions=Discrete(targets=(0.0, 1.0, -1.0)), columns=(0, 1, 2))
+    member = Member(network=network(rng, 9, 3), actions=THREE, columns=(0, 1, 2), seen=("position",))
     with pytest.raises(ArtifactError, match="reads 9 numbers, and its observation has 4: 3 features and position"):
-        Deliberation(members=(member,), features={"A": np.zeros((5, 3))}, seen=("position",))
+        Deliberation(members=(member,), features={"A": np.zeros((5, 3))})
 
 
 def test_holding_is_counted_on_paper_as_in_an_account():
@@ -298,7 +303,12 @@ def test_holding_is_counted_on_paper_as_in_an_account():
     copies = Network(
         layers=(Layer(weight=np.array([[0.0, 0.0, 1.0, 0.0]]), bias=np.array([0.25])),), head=Head(kind="box")
     )
-    member = Member(network=copies, actions=Continuous(assets=1, sized=False), columns=(0,))
-    given = Deliberation(members=(member,), features=features, seen=("position", "unrealised", "holding"))
+    member = Member(
+        network=copies,
+        actions=Continuous(assets=1, sized=False),
+        columns=(0,),
+        seen=("position", "unrealised", "holding"),
+    )
+    given = Deliberation(members=(member,), features=features)
     paper = given.on_paper({"A": close}, {"A": np.arange(4)}, 4)["A"].target
     assert paper.tolist() == pytest.approx([0.25, 0.35, 0.46, 0.46], abs=1e-6)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
     BeforeValidator,
     Discriminator,
     Field,
+    PlainValidator,
     Tag,
     ValidationInfo,
     field_validator,
@@ -78,33 +79,60 @@ Choices = Annotated[
 ]
 
 
+def _listed_features(value: object) -> Any:
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, list | tuple) or not value:
+        raise ValueError("must be the name of a set, or a list of features such as [rsi_14, {macd: {fast: 12}}]")
+    for one in value:
+        if not isinstance(one, str) and not (isinstance(one, dict) and len(one) == 1):
+            raise ValueError("must list names, and names with their parameters such as {rsi: {n: 14}}")
+    return tuple(value)
+
+
+Features = Annotated[Any, PlainValidator(_listed_features)]
+"""The name of a set of features, or a list of them."""
+
+NOTHING_NAMED = (
+    "needs a rule: a built-in name, file.py:name or package.module:name; or a model: the folder that wfbt train wrote"
+)
+
+
 class Part(Section):
-    """A rule, with its parameters and those to search over."""
+    """A rule, with its parameters and those to search over; or a trained model.
+
+    `features` says how what a model observes is computed, where its names do not; an action that it finds less probable
+    than `least` is none.
+    """
 
     rule: RuleName | None = None
     model: File | None = None
+    features: Features | None = None
+    least: Annotated[float, Field(ge=0, lt=1)] = 0.0
     params: Annotated[dict[Identifier, Parameter], ByKey] = Field(default={})
     search: Annotated[dict[Identifier, Choices], ByKey] = Field(default={})
 
     @model_validator(mode="after")
     def _decides(self) -> Self:
         if (self.rule is None) == (self.model is None):
-            raise ValueError("needs a rule: a built-in name, file.py:name or package.module:name")
+            raise ValueError(NOTHING_NAMED)
+        _only_of_models(self)
         return self
 
 
 class Member(Part):
-    """A rule and its share of an ensemble."""
+    """A rule or a model and its share of an ensemble."""
 
     weight: Positive
 
 
 class Hybrid(Section):
-    """One rule proposes, another confirms."""
+    """One proposes, another confirms.  `passes`: a proposal passes while who confirms abstains; null: in veto alone."""
 
     propose: Part
     confirm: Part
     mode: Literal["veto", "agree", "scale"]
+    passes: bool | None = None
 
 
 def _share_out(members: tuple[Member, ...]) -> tuple[Member, ...]:
@@ -122,6 +150,8 @@ class Policy(Section):
 
     rule: RuleName | None = None
     model: File | None = None
+    features: Features | None = None
+    least: Annotated[float, Field(ge=0, lt=1)] = 0.0
     hybrid: Hybrid | None = None
     ensemble: Annotated[tuple[Member, ...], Listed, Field(min_length=1), AfterValidator(_share_out)] | None = None
     rotate: Annotated[dict[Identifier, Part | None], ByKey] | None = None
@@ -132,12 +162,21 @@ class Policy(Section):
     def _decides(self) -> Self:
         given = [name for name in ("rule", "model", "hybrid", "ensemble", "rotate") if getattr(self, name) is not None]
         if not given:
-            raise ValueError("needs a rule: a built-in name, file.py:name or package.module:name")
+            raise ValueError(NOTHING_NAMED)
+        _only_of_models(self)
         if len(given) > 1:
             raise ValueError(f"has {' and '.join(given)}: keep one of them")
         if self.rule is None and self.model is None and (self.params or self.search):
             raise ValueError(f"with {given[0]} has no params or search of its own: write them beside each rule")
         return self
+
+
+def _only_of_models(given: Part | Policy) -> None:
+    if given.model is not None:
+        return
+    for name, value in (("features", given.features), ("least", given.least or None)):
+        if value is not None:
+            raise ValueError(f"has {name}, which belongs to a model")
 
 
 class Sleeve(Section):

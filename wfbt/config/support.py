@@ -12,16 +12,6 @@ Path = tuple[str | int, ...]
 NOT_YET: Mapping[str, str] = {
     "data.symbols.*.book": "order books are not replayed",
     "engine=book": "order books are not replayed; use bars",
-    "policy.model": "only rules are replayed",
-    "policy.hybrid.propose.model": "only rules are replayed",
-    "policy.hybrid.confirm.model": "only rules are replayed",
-    "policy.ensemble.*.model": "only rules are replayed",
-    "policy.rotate.*.model": "only rules are replayed",
-    "sleeves.members.*.policy.model": "only rules are replayed",
-    "sleeves.members.*.policy.hybrid.propose.model": "only rules are replayed",
-    "sleeves.members.*.policy.hybrid.confirm.model": "only rules are replayed",
-    "sleeves.members.*.policy.ensemble.*.model": "only rules are replayed",
-    "sleeves.members.*.policy.rotate.*.model": "only rules are replayed",
     "monte_carlo": "no Monte Carlo paths are run",
 }
 """Key path, or key path=value, to the reason.  Delete the line when the thing exists.

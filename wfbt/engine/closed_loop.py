@@ -102,8 +102,9 @@ class Watching:
             accounts.sheet = agent.sheet
             stood = np.zeros((len(given.members), len(deck.symbols)))
             made += accounts.follow(
-                council_of(given.members), agent.features, given.codes, given.of_asset, agent.other, MODES[given.mode],
-                given.mirrored, given.passes, agent.acting, until, memory, stood, targets, told[made:],
+                council_of(given.members, given.seen), agent.features, given.codes, given.of_asset, agent.other,
+                MODES[given.mode], given.mirrored, given.passes, agent.acting, until, memory, stood, targets,
+                told[made:],
             )  # fmt: skip
         return told[:made], targets
 

@@ -47,6 +47,8 @@ class Council(NamedTuple):
     weight: np.ndarray  # (M,) f8
     columns: np.ndarray  # i8, columns of the features that members read, one after the other
     first_column: np.ndarray
+    sees: np.ndarray  # i8, what members see of the account: places among what is seen at all, those of assets first
+    first_seen: np.ndarray
     each: np.ndarray  # (M,) bool: asked about each asset by itself
     every: np.ndarray  # (M,) i8: a manager decides every so many decision bars, and the member after it reads that; 0
     joins: np.ndarray  # (M,) i8: ONE_HOT, VALUES or TARGET
@@ -57,10 +59,9 @@ class Council(NamedTuple):
 
 
 @part
-def assemble(features, columns, view, of_asset, asset, goal, goals, out):
+def assemble(features, columns, view, of_asset, sees, asset, goal, goals, out):
     """An observation: features, what is seen of the account, the manager's goal; `asset` −1: of all assets together."""
     assets, j = features.shape[0], 0
-    seen = assets * of_asset
     for a in range(assets):
         if asset < 0 or a == asset:
             for i in range(len(columns)):
@@ -68,12 +69,14 @@ def assemble(features, columns, view, of_asset, asset, goal, goals, out):
                 j += 1
     for a in range(assets):
         if asset < 0 or a == asset:
-            for i in range(of_asset):
-                out[j] = view[a * of_asset + i]
-                j += 1
-    for i in range(seen, len(view)):
-        out[j] = view[i]
-        j += 1
+            for i in range(len(sees)):
+                if sees[i] < of_asset:
+                    out[j] = view[a * of_asset + sees[i]]
+                    j += 1
+    for i in range(len(sees)):
+        if sees[i] >= of_asset:
+            out[j] = view[(assets - 1) * of_asset + sees[i]]
+            j += 1
     for i in range(goals):
         out[j] = goal[i]
         j += 1
@@ -160,9 +163,10 @@ def ask(council, features, view, of_asset, acting, turn, goal, observation, valu
         if acting >= 0 and m != acting:
             continue
         columns = council.columns[council.first_column[m] : council.first_column[m + 1]]
+        sees = council.sees[council.first_seen[m] : council.first_seen[m + 1]]
         if council.every[m] > 0:
             if turn % council.every[m] == 0:
-                assemble(features, columns, view, of_asset, -1, goal, 0, observation)
+                assemble(features, columns, view, of_asset, sees, -1, goal, 0, observation)
                 if evaluate(council, m, observation, scratch, values):
                     set_goal(council, m, values, goal)
             goals = council.handed[m]
@@ -171,12 +175,12 @@ def ask(council, features, view, of_asset, acting, turn, goal, observation, valu
             out[a] = nan
         if council.each[m]:
             for a in range(assets):
-                assemble(features, columns, view, of_asset, a, goal, goals, observation)
+                assemble(features, columns, view, of_asset, sees, a, goal, goals, observation)
                 if evaluate(council, m, observation, scratch, values):
                     act(council, m, values, one)
                     out[a] = one[0] / assets
         else:
-            assemble(features, columns, view, of_asset, -1, goal, goals, observation)
+            assemble(features, columns, view, of_asset, sees, -1, goal, goals, observation)
             if evaluate(council, m, observation, scratch, values):
                 act(council, m, values, out)
         goals = 0

@@ -52,6 +52,8 @@ class Member:
         What its outputs stand for; of a manager, which names no target, how they are read.
     columns : tuple of int
         Which columns of the features it reads, in its order.
+    seen : tuple of str
+        What it sees of the account, names of SEEN in its order, those of assets before those of the whole.
     weight : float
         Its share of the sum; of a manager nothing.
     least : float
@@ -67,6 +69,7 @@ class Member:
     network: Network
     actions: Discrete | Continuous
     columns: tuple[int, ...]
+    seen: tuple[str, ...] = ()
     weight: float = 1.0
     least: float = 0.0
     each: bool = False
@@ -78,6 +81,9 @@ class Member:
             raise ArtifactError(
                 f"the action map stands for {self.actions.outputs} outputs, and the network has {self.network.outputs}"
             )
+        codes = [SEEN[name] for name in self.seen]
+        if codes != sorted(codes, key=lambda code: code >= Seen.DRAWDOWN):
+            raise ArtifactError(f"what is seen of assets comes before what is seen of the account, was {self.seen}")
         if self.least and self.network.head.kind != "categorical":
             raise ArtifactError(f"only a categorical head has probabilities to hold against {self.least:g}")
         if self.every and self.joins == "one_hot" and self.network.head.kind == "box":
@@ -101,8 +107,6 @@ class Deliberation:
         A manager stands before its worker.
     features : mapping of symbol to (T_a, F) float64
         Known at each bar's close; NaN: not known.
-    seen : tuple of str
-        What they see of the account, names of SEEN: those of assets before those of the whole.
     other : mapping of symbol to Columns, or None
         What rules beside them name.
     mode : "alone", "veto", "agree" or "scale"
@@ -116,7 +120,6 @@ class Deliberation:
 
     members: tuple[Member, ...]
     features: Mapping[str, F8]
-    seen: tuple[str, ...] = ()
     other: Mapping[str, Columns] | None = None
     mode: Mode = "alone"
     mirrored: bool = False
@@ -124,9 +127,6 @@ class Deliberation:
     acting: Mapping[str, I8] | None = None
 
     def __post_init__(self) -> None:
-        codes = [SEEN[name] for name in self.seen]
-        if codes != sorted(codes, key=lambda code: code >= Seen.DRAWDOWN):
-            raise ArtifactError(f"what is seen of assets comes before what is seen of the account, was {self.seen}")
         assets = len(self.features)
         goals = 0
         for place, one in enumerate(self.members):
@@ -134,7 +134,7 @@ class Deliberation:
             if one.network.inputs != wanted:
                 raise ArtifactError(
                     f"network {place} reads {one.network.inputs} numbers, and its observation has {wanted}: "
-                    f"{len(one.columns)} features and {', '.join(self.seen) or 'nothing of the account'}"
+                    f"{len(one.columns)} features and {', '.join(one.seen) or 'nothing of the account'}"
                     f"{f' of {assets} symbols' if assets > 1 and not one.each else ''}"
                     f"{f', and {goals} of its manager' if goals else ''}"
                 )
@@ -145,7 +145,13 @@ class Deliberation:
     def inputs_of(self, member: Member, assets: int) -> int:
         """Numbers in an observation of a member, a manager's goal left out."""
         count = 1 if member.each else assets
-        return count * (len(member.columns) + self.of_asset) + len(self.seen) - self.of_asset
+        of_asset = sum(SEEN[name] < Seen.DRAWDOWN for name in member.seen)
+        return count * (len(member.columns) + of_asset) + len(member.seen) - of_asset
+
+    @property
+    def seen(self) -> tuple[str, ...]:
+        """What any of them sees of the account."""
+        return tuple(name for name in SEEN if any(name in one.seen for one in self.members))
 
     @property
     def of_asset(self) -> int:
@@ -192,8 +198,8 @@ class Deliberation:
             close[own, a] = closes[symbol]
         targets = np.empty((rows, len(places)))
         on_paper(
-            council_of(self.members), features, _fixed(close), self.codes, self.of_asset, other, MODES[self.mode],
-            self.mirrored, self.passes, acting, targets,
+            council_of(self.members, self.seen), features, _fixed(close), self.codes, self.of_asset, other,
+            MODES[self.mode], self.mirrored, self.passes, acting, targets,
         )  # fmt: skip
         return {symbol: self.kept(symbol, targets[own, a], len(own)) for a, (symbol, own) in enumerate(places.items())}
 
@@ -213,8 +219,8 @@ class Deliberation:
         )
 
 
-def council_of(members: Sequence[Member]) -> Council:
-    """The members as kernels read them."""
+def council_of(members: Sequence[Member], seen: Sequence[str]) -> Council:
+    """The members as kernels read them; `seen` is what any of them sees of the account."""
     nets = [one.network.pack() for one in members]
     sizes = np.array([len(net.numbers) for net in nets])
     layers = np.concatenate([net.layers for net in nets])
@@ -246,6 +252,8 @@ def council_of(members: Sequence[Member]) -> Council:
         least=_fixed(np.array([one.least for one in members])),
         weight=_fixed(np.array([0.0 if one.every else one.weight for one in members])),
         columns=_fixed(np.concatenate([np.array(one.columns, np.int64) for one in members])),
+        sees=_fixed(np.concatenate([np.array([seen.index(name) for name in one.seen], np.int64) for one in members])),
+        first_seen=_borders([len(one.seen) for one in members]),
         first_column=_borders([len(one.columns) for one in members]),
         each=_fixed(np.array([one.each for one in members])),
         every=_fixed(np.array([one.every for one in members])),
@@ -258,7 +266,7 @@ def council_of(members: Sequence[Member]) -> Council:
 
 
 def together(asked: Sequence[Deliberation], weights: Sequence[float]) -> Deliberation:
-    """All of them as one, each with its weight; ArtifactError where they see different things of the account."""
+    """All of them as one, each with its weight."""
     weighed = zip(_shifted(asked), weights, strict=True)
     return replace(
         _joined(asked), members=tuple(replace(member, weight=weight) for own, weight in weighed for member in own)
@@ -283,11 +291,6 @@ def taking_turns(asked: Sequence[Deliberation | None], regime: Mapping[str, F8])
 
 def _joined(asked: Sequence[Deliberation]) -> Deliberation:
     first = asked[0]
-    if other := next((one.seen for one in asked if one.seen != first.seen), None):
-        raise ArtifactError(
-            f"networks that share an account must see the same of it: one sees {', '.join(first.seen) or 'nothing'}, "
-            f"another {', '.join(other)}"
-        )
     return replace(
         first,
         members=tuple(member for own in _shifted(asked) for member in own),

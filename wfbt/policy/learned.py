@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -47,6 +48,8 @@ class Learned:
         An action less probable than this is no action: it abstains; 0: any is one.
     section : str
         Where the strategy file names it.
+    base : Path
+        The folder from which functions of features are found.
     """
 
     kind: ClassVar[str] = "network"
@@ -58,6 +61,7 @@ class Learned:
     spec: FeatureSpec
     least: float = 0.0
     section: str = "policy"
+    base: Path = Path()
 
     def __post_init__(self) -> None:
         manifest = self.artifact.manifest
@@ -146,25 +150,25 @@ class Learned:
                 "let it observe nothing of its account, and stand alone or beside rules"
             )
         symbols = tuple(frames)
-        members, seen = [], tuple[str, ...]()
+        members = []
         member = self._member(params)
         for name, level in self._levels:
             each, features, own = self._read(level, symbols)
             network = member.levels[name]
             assert isinstance(network, Network)
-            seen = own or seen
             members.append(
                 Member(
                     network=network,
                     actions=build_actions(level.actions),
                     columns=tuple(self.spec.names.index(one) for one in features),
+                    seen=own,
                     least=self.least if level.period is None else 0.0,
                     each=each,
                     every=level.period or 0,
                     joins=(level.joins or Joined.ONE_HOT).value,
                 )
             )
-        return Deliberation(members=tuple(members), features=self.spec.matrix(frames), seen=seen)
+        return Deliberation(members=tuple(members), features=self.spec.matrix(frames))
 
     @property
     def _levels(self) -> Sequence[tuple[str, Level]]:
@@ -222,8 +226,3 @@ def on_one_clock(frames: Frames) -> tuple[I8, dict[str, I8]]:
     own = {symbol: pd.DatetimeIndex(frame.index).as_unit("ns").asi8 for symbol, frame in frames.items()}
     clock = np.unique(np.concatenate(list(own.values())))
     return clock, {symbol: np.searchsorted(clock, closes) for symbol, closes in own.items()}
-
-
-def abstaining(policy: Learned, least: float) -> Learned:
-    """`policy` with another least probability."""
-    return replace(policy, least=least)

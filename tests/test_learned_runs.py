@@ -1,0 +1,127 @@
+"""Trained policies run from end to end: alone, watching their account, beside rules, several, by regime, by level."""
+
+import json
+
+import pytest
+
+import wfbt
+from tests.models import artefact, is_number, manager
+from tests.runs import write_study
+from wfbt.errors import ArtifactError, ConfigError
+from wfbt.policy.artifact.description import Continuous
+
+SEEN = ("position", "unrealised", "holding", "drawdown")
+
+
+def told(folder, **sections):
+    path = write_study(folder, **sections)
+    run = wfbt.run(path, out=folder / "reports", jobs=1)
+    run.ledger.reconcile()
+    result = json.loads((run.folder / "result.json").read_text())
+    assert result["leakage"]["passed"]
+    return run, result
+
+
+def test_a_model_runs_as_a_rule_does_and_every_seed_is_a_candidate(tmp_path):
+    artefact(tmp_path / "model", {"policy": {}}, seeds=(0, 1, 2))
+    run, result = told(tmp_path, policy={"rule": None, "search": {}, "model": "model"})
+    assert result["oos"]["trades"] > 10
+    assert is_number(result["oos"]["sharpe"])
+    assert {fold["params"]["seed"] for fold in result["folds"]} <= {0, 1, 2}
+    assert [fold["candidates"] for fold in result["folds"]] == [3, 3, 3]
+    manifest = json.loads((run.folder / "manifest.json").read_text())
+    assert manifest["rule"]["name"] == "model"
+
+
+def test_a_model_that_watches_its_account_is_replayed_in_it_the_same_on_any_number_of_threads(tmp_path):
+    artefact(tmp_path / "model", {"policy": {"account": SEEN}}, seeds=(0, 1))
+    path = write_study(tmp_path, policy={"rule": None, "search": {}, "model": "model"})
+    one = wfbt.run(path, out=tmp_path / "one", jobs=1)
+    two = wfbt.run(path, out=tmp_path / "two", jobs=2)
+    assert one.run_id == two.run_id
+    for name in ("equity.parquet", "fills.parquet", "orders.parquet"):
+        assert (one.folder / name).read_bytes() == (two.folder / name).read_bytes()
+    assert len(one.ledger.fills) > 10
+
+
+@pytest.mark.parametrize("mode", ["veto", "agree", "scale"])
+@pytest.mark.parametrize("seen", [(), SEEN])
+def test_a_rule_that_a_model_confirms_trades_less_often_or_smaller(tmp_path, mode, seen):
+    artefact(tmp_path / "model", {"policy": {"account": seen}}, seeds=(3,))
+    rule = {"rule": "sma_cross", "search": {"fast": [4, 8], "slow": [24]}}
+    _, alone = told(tmp_path / "alone", policy=rule)
+    hybrid = {"propose": rule, "confirm": {"model": "../model"}, "mode": mode}
+    _, result = told(tmp_path / "hybrid", policy={"rule": None, "search": {}, "hybrid": hybrid})
+    assert 0 < result["oos"]["exposure"] <= alone["oos"]["exposure"]
+
+
+def test_a_model_proposes_and_a_rule_confirms(tmp_path):
+    for name, seen in (("plain", ()), ("watching", SEEN)):
+        artefact(tmp_path / name / "model", {"policy": {"account": seen}}, seeds=(3,))
+        hybrid = {"propose": {"model": "model"}, "confirm": {"rule": "sma_cross"}, "mode": "agree"}
+        _, result = told(tmp_path / name, policy={"rule": None, "search": {}, "hybrid": hybrid})
+        assert result["oos"]["trades"] > 5
+
+
+def test_models_make_an_ensemble_and_take_turns_by_regime(tmp_path):
+    for place, seen in enumerate([(), SEEN]):
+        folder = tmp_path / str(place)
+        for name, seed in (("a", 1), ("b", 2)):
+            artefact(folder / name, {"policy": {"account": seen}}, seeds=(seed,))
+        members = [{"model": "a", "weight": 0.6}, {"model": "b", "weight": 0.4}]
+        _, result = told(folder, policy={"rule": None, "search": {}, "ensemble": members})
+        assert result["oos"]["trades"] > 10
+        turns = {"calm": {"model": "a"}, "normal": {"model": "b"}, "turbulent": None}
+        _, result = told(folder, name="turns", policy={"rule": None, "search": {}, "rotate": turns})
+        assert result["oos"]["trades"] > 5
+
+
+def test_a_manager_and_its_worker_are_one_policy(tmp_path):
+    artefact(tmp_path / "model", {"manager": manager(12), "worker": {"account": SEEN}})
+    _, result = told(tmp_path, policy={"rule": None, "search": {}, "model": "model"})
+    assert result["oos"]["trades"] > 10
+
+
+def test_a_model_of_several_symbols_gives_each_a_direction_and_a_size(tmp_path):
+    symbols = ("AAA", "BBB")
+    features = tuple(f"{symbol}/{name}" for symbol in symbols for name in ("return_1", "rsi_14"))
+    account = (*(f"{symbol}/position" for symbol in symbols), "drawdown")
+    level = {"features": features, "account": account, "actions": Continuous(assets=symbols, sized=True, dead_zone=0.1)}
+    artefact(tmp_path / "model", {"policy": level}, symbols=symbols)
+    data = {
+        "symbols": {
+            symbol: {"bars": "bars.parquet", "funding": "funding.parquet", "mark": "mark.parquet"} for symbol in symbols
+        }
+    }
+    run, result = told(tmp_path, data=data, policy={"rule": None, "search": {}, "model": "model"})
+    assert set(run.ledger.symbols) == {"AAA", "BBB"}
+    assert result["oos"]["trades"] > 10
+
+
+def test_a_model_is_not_tested_on_what_it_was_trained_on(tmp_path):
+    artefact(tmp_path / "model", {"policy": {}}, training=("2023-01-01", "2024-03-10"))
+    path = write_study(tmp_path, policy={"rule": None, "search": {}, "model": "model"})
+    with pytest.raises(ArtifactError, match=r"trained on 2023-01-01 .* and with its embargo nothing before 2024-03-11"):
+        wfbt.run(path, out=tmp_path / "reports")
+    assert not list((tmp_path / "reports").glob("small-*"))
+
+
+def test_a_model_that_watches_shares_no_account_with_sleeves(tmp_path):
+    artefact(tmp_path / "model", {"policy": {"account": SEEN}})
+    members = {"net": {"policy": {"model": "model"}}, "rule": {"policy": {"rule": "buy_hold"}}}
+    path = write_study(tmp_path, policy=None, sleeves={"members": members})
+    with pytest.raises(ConfigError, match="net has a network that watches its account"):
+        wfbt.run(path, out=tmp_path / "reports")
+
+
+def test_a_confirming_model_may_abstain(tmp_path):
+    rule = {"rule": "sma_cross", "params": {"fast": 4, "slow": 24}}
+    shares = {}
+    artefact(tmp_path / "model", {"policy": {}}, seeds=(3,))
+    for name, passes in (("passes", True), ("blocks", False)):
+        hybrid = {
+            "propose": rule, "confirm": {"model": "../model", "least": 0.999}, "mode": "agree", "passes": passes,
+        }  # fmt: skip
+        _, result = told(tmp_path / name, policy={"rule": None, "search": {}, "hybrid": hybrid})
+        shares[name] = result["oos"]["exposure"]
+    assert shares["blocks"] < 0.5 * shares["passes"]
