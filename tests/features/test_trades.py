@@ -92,7 +92,8 @@ def test_a_bar_knows_nothing_of_trades_after_its_close(count, period, cut, seed)
 
 def test_a_trade_at_the_close_belongs_to_the_next_bar():
     at = START + np.array([0, HOUR - 1, HOUR, HOUR])
-    trades = Trades(ts=at, price=np.array([1.0, 2.0, 3.0, 4.0]), qty=np.ones(4), side=np.array([1, 1, -1, -1]))
+    price, side = np.array([1.0, 2.0, 3.0, 4.0]), np.array([1, 1, -1, -1])
+    trades = Trades(ts=at, price=price, qty=np.ones(4), side=side, until=START + 2 * HOUR)
     found = trade_columns(trades, flat_bars(2, HOUR))
     assert found["trade_buys"].tolist() == [2.0, 0.0]
     assert found["trade_sells"].tolist() == [0.0, 2.0]
@@ -104,8 +105,8 @@ def test_nobody_trading_is_none_inside_and_unknown_outside():
         ts=START + np.array([90, 95, 250]) * MINUTE, price=np.ones(3), qty=np.ones(3), side=np.array([1, -1, 1])
     )
     found = trade_columns(trades, flat_bars(7, HOUR))
-    # The second bar is seen in part, the fourth has no trade, the sixth opens after the last.
-    np.testing.assert_array_equal(found["trade_buys"], [np.nan, np.nan, 0, 0, 1, np.nan, np.nan])
+    # The second and the fifth bar are seen in part.
+    np.testing.assert_array_equal(found["trade_buys"], [np.nan, np.nan, 0, 0, np.nan, np.nan, np.nan])
 
 
 def test_a_change_of_price_is_that_of_the_last_minutes_however_long_the_bar():
@@ -128,7 +129,8 @@ def test_a_change_of_price_is_unknown_where_the_window_is_empty():
 
 def test_a_trade_is_large_by_the_sizes_of_the_day_before_it_alone():
     sizes = np.array([1.0, 1.0, 5.0, 5.01, 1.0])
-    trades = Trades(ts=START + np.array([0, 1, 60, 61, 62]) * MINUTE, price=np.ones(5), qty=sizes, side=np.ones(5))
+    at = START + np.array([0, 1, 60, 61, 62]) * MINUTE
+    trades = Trades(ts=at, price=np.ones(5), qty=sizes, side=np.ones(5), until=START + 2 * HOUR)
     found = trade_columns(trades, flat_bars(2, HOUR))
     np.testing.assert_array_equal(found["trade_large"], [np.nan, 5.01])
 
@@ -155,6 +157,8 @@ def test_the_kernels_give_their_own_source_to_the_bit():
         large(moved, trades.ts, trades.qty, bars.open_ts, bars.close_ts, np.full(20, 2.0))
         outs.append(out.tobytes() + moved.tobytes())
     assert len(set(outs)) == 1
+    for kernel in (kernels.gather_trades, kernels.sum_large):
+        assert len(getattr(kernel, "signatures", [0])) == 1, "each is compiled once"
 
 
 @pytest.mark.parametrize(
@@ -181,7 +185,9 @@ def test_real_trades_say_what_pandas_finds_in_them(real_data, tmp_path, file, pe
     table.to_parquet(tmp_path / "bars.parquet", index=False)
     (one,) = load_market({"A": {"bars": tmp_path / "bars.parquet", "trades": path}}).instruments
     found = pd.DataFrame(trade_columns(one.trades, one.bars), index=opens)
-    own = found.loc[opens[1:]]
+    # Of the first bar and of the last a part is seen.
+    assert found.loc[opens[[0, -1]], "trade_buys"].isna().all()
+    own = found.loc[opens[1:-1]]
     signed = raw.assign(bought=raw["qty"].where(raw["side"] == 1, 0.0), value=raw["price"] * raw["qty"]).groupby("bar")
     np.testing.assert_array_equal(
         own["trade_buys"], (raw["side"] == 1).groupby(raw["bar"]).sum().reindex(own.index, fill_value=0)

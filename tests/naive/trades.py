@@ -9,7 +9,7 @@ DAY = 1440 * MINUTE
 def bar_of_trades(trades, open_ts, close_ts, until):
     """The numbers of one bar from (ts, price, qty, side) tuples; None where they are not known."""
     out = dict.fromkeys(("buys", "sells", "bought", "sold", "value", "dispersion"))
-    known = bool(trades) and trades[0][0] <= open_ts <= until
+    known = bool(trades) and trades[0][0] <= open_ts and close_ts <= until
     own = [one for one in trades if open_ts <= one[0] < close_ts]
     if known:
         out["buys"] = sum(1 for one in own if one[3] == 1)

@@ -1,5 +1,7 @@
 """What is wrong with each file of real data, written by hand from its MANIFEST; and defects put into clean ones."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -286,3 +288,29 @@ def test_a_market_with_weekends_and_nights_misses_nothing_on_another_clock(real_
     raw = store.read_bars(str(real_data / "bars/XAUUSD_1h.parquet"), "X")
     moved = with_columns(raw, ts=raw.ts - 7 * 3600 * 10**9)
     assert "missing" not in errors(quality.check_bars(moved, "X", NOW))
+
+
+TRADES = (
+    "APEUSDT_perp_aggtrades_20241018",
+    "BTCUSDT_spot_20240808_trades",
+    "BTCUSDT_usdm_20240808_trades",
+    "BTCUSD_bitstamp_20150501_trades",
+    "BTCUSD_coinm_20240808_trades",
+)
+
+
+@pytest.mark.parametrize("name", TRADES)
+def test_real_trades_are_clean(real_data, name):
+    raw = store.read_trades(str(real_data / "trades" / f"{name}.parquet"), name)
+    assert quality.check_trades(raw, name, NOW) == []
+
+
+@pytest.mark.parametrize("name", [name for name in TRADES if "bitstamp" not in name])
+def test_an_overlap_appended_to_real_trades_is_found(real_data, name):
+    raw = store.read_trades(str(real_data / "trades" / f"{name}.parquet"), name)
+    rows = np.r_[0:1500, 1400 : len(raw)]
+    again = raw.take(rows)
+    found = quality.check_trades(replace(again, row=np.arange(len(rows))), name, NOW)
+    repeated = sum(f.count for f in found if f.rule == "duplicates")
+    assert repeated == 100
+    assert "disorder" in {f.rule for f in found}

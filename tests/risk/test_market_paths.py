@@ -6,6 +6,7 @@ import pytest
 import wfbt
 from tests.risk.histories import HOUR, SEED
 from wfbt.data.market import Bars, Funding, Instrument, Market, Series
+from wfbt.data.trades import Trades
 from wfbt.errors import ConfigError
 from wfbt.risk.history import labels_at_open
 from wfbt.risk.market_paths import Shapes, market_path
@@ -28,7 +29,8 @@ def instrument(symbol, number, funded):
     ts = np.arange(0, ROWS * HOUR, FUNDED) + 0
     rate = rng.normal(1e-4, 1e-4, len(ts))
     funding = Funding(ts=ts, rate=rate, mark=np.full(len(ts), np.nan)) if funded else None
-    return Instrument(bars=bars, funding=funding, mark=bars)
+    trades = Trades(ts=bars.open_ts, price=opens, qty=np.ones(ROWS), side=np.ones(ROWS))
+    return Instrument(bars=bars, funding=funding, mark=bars, trades=trades)
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +71,7 @@ def test_closes_go_on_from_the_last_by_the_returns_of_the_model(model, shapes, m
         before = market.instruments[a].bars.close[-1]
         np.testing.assert_allclose(one.bars.close, before * np.exp(np.cumsum(returns[:, a])), rtol=1e-12)
         assert one.mark is None and one.contract == market.instruments[a].contract
+        assert one.trades is None, "what was traded in another history says nothing of these bars"
 
 
 def test_a_bar_has_the_shape_of_one_row_for_all_symbols(model, shapes, market):

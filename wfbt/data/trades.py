@@ -24,7 +24,7 @@ class Trades:
     side : (K,) int8
         Of the aggressor: 1 a buyer, −1 a seller.
     until : int or None
-        The time to which trades are complete, ns UTC: bars that open later have unknown trades, not none.  None: that
+        The time to which trades are complete, ns UTC: bars that close later have unknown trades, not none.  None: that
         of the last trade.
     """
 

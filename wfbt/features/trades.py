@@ -1,7 +1,7 @@
 """What single trades say of each bar: numbers that join its frame, known at its close.
 
-Trades before the close alone are read.  They begin in the middle of a bar as a rule: that bar is left out, as are those
-that open after the time to which trades are complete.  A bar inside that nobody traded in has 0 trades, which is known.
+Trades before the close alone are read.  They begin and end in the middle of a bar as a rule: what is seen of those two
+is a part, and is left out.  A bar between them that nobody traded in has 0 trades, which is known.
 """
 
 from __future__ import annotations

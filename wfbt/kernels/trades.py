@@ -22,9 +22,9 @@ class Of(IntEnum):
 def gather_trades(out, ts, price, qty, side, until, open_ts, close_ts, windows, back):
     """Fill `out` (6 + W, T) with what (K,) trades say of T bars, from trades before each bar's close alone.
 
-    A bar that opens before the first trade or after `until` (ns) is left as it is, but for changes of price.  The W
-    changes are log(last price / last price of a trade before close − window), where a trade was made in the window (ns)
-    and one before it.  `back` (W,) is scratch, of zeros.
+    A bar that opens before the first trade or closes after `until` (ns) is left as it is, but for changes of price.
+    The W changes are log(last price / last price of a trade before close − window), where a trade was made in the
+    window (ns) and one before it.  `back` (W,) is scratch, of zeros.
     """
     trades, i = len(ts), 0
     for t in range(len(open_ts)):
@@ -41,7 +41,7 @@ def gather_trades(out, ts, price, qty, side, until, open_ts, close_ts, windows, 
                 sold += qty[i]
             value += price[i] * qty[i]
             i += 1
-        if trades > 0 and open_ts[t] >= ts[0] and open_ts[t] <= until:
+        if trades > 0 and open_ts[t] >= ts[0] and close_ts[t] <= until:
             out[Of.BUYS, t], out[Of.SELLS, t] = buys, sells
             out[Of.BOUGHT, t], out[Of.SOLD, t], out[Of.VALUE, t] = bought, sold, value
             count = i - begin

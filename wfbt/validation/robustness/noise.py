@@ -67,9 +67,9 @@ def noisy(bars: Bars, noise: float, rng: np.random.Generator) -> Bars:
 def misread(study: Study | Portfolio, walk: WalkForward, noise: float, seed: int, number: int) -> Intents:
     """What the walk would have decided, draw `number`, with each fold's parameters as they were chosen.
 
-    Rules, fitted features, distances and sizes see noisy bars, and execution bars and marks stay as they are.  Features
-    that were fitted keep what they learnt from the true prices and read the noisy ones; a fitted rule, which cannot be
-    asked in parts, learns from noisy training rows anew.
+    Rules, fitted features, distances and sizes see noisy bars; execution bars, marks and single trades stay as they
+    are.  Features that were fitted keep what they learnt from the true prices and read the noisy ones; a fitted rule,
+    which cannot be asked in parts, learns from noisy training rows anew.
     """
     rng = stream(seed, TAG, number)
     lowering = study.lowering
