@@ -93,7 +93,7 @@ def attention(window=6, inputs=4, outputs=3, seed=4):
     return model_of(nodes, tensors, [value("x", ["N", window, inputs])]), weights
 
 
-def tree():
+def tree(**forged):
     """One split for each of three outputs: feature 0 > 0 gives 1, −1 and 2, else zeros."""
     attributes = {
         "nodes_treeids": [0, 0, 0],
@@ -108,5 +108,5 @@ def tree():
         "target_ids": [0, 1, 2],
         "target_weights": [1.0, -1.0, 2.0],
         "n_targets": 3,
-    }
+    } | forged
     return model_of([helper.make_node("TreeEnsembleRegressor", ["x"], ["y"], domain="ai.onnx.ml", **attributes)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 import numpy as np
 
@@ -21,7 +22,7 @@ FEATURES = ("rsi", "adx", "spread")
 def stack(widths, seed=1, layer_norm=False):
     random = np.random.default_rng(seed)
     out = []
-    for n, (inputs, outputs) in enumerate(zip(widths, widths[1:], strict=False)):
+    for n, (inputs, outputs) in enumerate(pairwise(widths)):
         norm = layer_norm and n < len(widths) - 2
         out.append(
             Affine(

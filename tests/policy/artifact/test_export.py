@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from tests.policy.artifact.forging import payload, ppo_arrays, ppo_data, sb3_zip, torch_file
 from tests.policy.artifact.making import architecture, artefact, observations, scaling, tree_of, write_tree
 from wfbt import cli
+from wfbt.errors import ArtifactError
 from wfbt.policy.artifact.load import load_artifact
 from wfbt.policy.artifact.tensors import read_tensors
 
@@ -78,8 +79,11 @@ def test_a_zip_without_a_manifest_becomes_weights_and_a_manifest_to_complete(tmp
         "squash": False,
     }
     assert level["features"] is None and tree["training"] == {"start": None, "end": None}
-    with pytest.raises(Exception, match=r"levels\.policy\.features is null"):
+    with pytest.raises(ArtifactError) as caught:
         load_artifact(there)
+    for key in ("levels.policy.features", "levels.policy.actions", "training.start", "embargo", "data.symbols"):
+        assert key in str(caught.value)
+    assert str(caught.value).endswith("are null, which says that they are not known; write what they are")
     write_tree(there, completed(there))
     assert load_artifact(there).parity is None
 
@@ -161,3 +165,12 @@ def test_trust_is_refused_where_none_is_needed(tmp_path):
 def test_an_export_writes_over_nothing(folder):
     assert call(folder, "--to", "safetensors", "--out", folder).exit_code == 3
     assert call(folder.with_name("absent"), "--to", "onnx").exit_code == 2
+    (folder / "taken").write_text("a file")
+    told = call(folder, "--to", "safetensors", "--out", folder / "taken")
+    assert told.exit_code == 2 and "taken: cannot be written" in told.stderr
+
+
+def test_the_folder_that_one_stands_in_is_exported_beside_itself(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    assert call(".", "--to", "safetensors").exit_code == 0
+    assert load_artifact(folder.with_name("policy-safetensors")).parity <= 1e-6

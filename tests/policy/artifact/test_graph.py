@@ -11,7 +11,7 @@ from wfbt.policy.artifact.graph import Graph, read_graph
 from wfbt.policy.artifact.load import Member, load_artifact
 from wfbt.policy.artifact.save import save_artifact
 
-onnx = pytest.importorskip("onnx", reason="reading ONNX needs wfbt[onnx]")
+pytest.importorskip("onnx", reason="reading ONNX needs wfbt[onnx]")
 pytest.importorskip("onnxruntime", reason="running ONNX needs wfbt[onnx]")
 
 from onnx import helper
@@ -216,5 +216,24 @@ def test_only_onnx_holds_a_graph(tmp_path):
     tree = tree_of(tmp_path / "p")
     tree["levels"]["policy"] |= {"architecture": None, "graph": plain(ports())}
     write_tree(tmp_path / "p", tree)
-    with pytest.raises(ArtifactError, match="only .onnx files hold one"):
+    with pytest.raises(ArtifactError, match=r"only \.onnx files hold one"):
         load_artifact(tmp_path / "p")
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"nodes_truenodeids": [0, 0, 0], "nodes_falsenodeids": [0, 0, 0]},
+        {"nodes_truenodeids": [77, 0, 0]},
+        {"nodes_featureids": [10**9, 0, 0]},
+        {"nodes_featureids": [-5, 0, 0]},
+        {"nodes_values": [0.0]},
+        {"target_ids": [0, 1, 10**8]},
+        {"target_nodeids": [2, 2, 900]},
+        {"n_targets": 2**40},
+    ],
+    ids=lambda forged: "-".join(forged),
+)
+def test_a_tree_that_leads_into_a_circle_or_out_of_its_tables_is_refused(forged):
+    with pytest.raises((ArtifactError, PolicyError)):
+        graph(graphs.tree(**forged)).values(observations(4))

@@ -1,6 +1,8 @@
 import dataclasses
 import os
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -260,3 +262,53 @@ def test_a_zip_that_says_otherwise_than_its_manifest_is_refused(path, value, sai
     folder = zip_folder(tmp_path / "p")
     edited(folder, "levels", "policy", *path, value=value)
     assert said in refused(folder)
+
+
+WITHOUT = """
+import sys
+for name in ("torch", "onnx", "onnxruntime", "stable_baselines3", "gymnasium"):
+    sys.modules[name] = None
+from pathlib import Path
+from wfbt.errors import ArtifactError
+from wfbt.policy.artifact.load import load_artifact
+print(load_artifact(Path(sys.argv[1])).parity <= 1e-6)
+try:
+    load_artifact(Path(sys.argv[2]))
+except ArtifactError as error:
+    print(error)
+"""
+
+
+def test_probes_are_checked_without_any_extra_and_onnx_says_which_it_needs(folder, tmp_path):
+    (folder / "seed-1.safetensors").rename(folder / "seed-1.onnx")
+    other = tmp_path / "other"
+    shutil.copytree(folder, other)
+    tree = tree_of(other)
+    tree["models"][1]["file"] = "seed-1.onnx"
+    write_tree(other, tree)
+    command = [sys.executable, "-c", WITHOUT, folder / "seed-0.safetensors", other]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert told[0] == "True"
+    assert told[1].endswith("needs the package onnx; install wfbt[onnx]")
+
+
+@pytest.mark.parametrize(("off", "accepted"), [(0.5e-4, True), (2e-4, False)])
+def test_large_outputs_are_compared_by_their_size(off, accepted, tmp_path):
+    """A trainer's float32 knows seven digits of a Q value of a million."""
+    told = architecture(head="q")
+    net = network(told)
+    last = dataclasses.replace(net.layers[-1], weight=net.layers[-1].weight * 1e6)
+    net = dataclasses.replace(net, layers=(*net.layers[:-1], last))
+    rows = observations(4)
+    arguments = [
+        tmp_path / "p",
+        manifest(levels={"policy": level(told)}),
+        [Member(seed=0, levels={"policy": net})],
+        {"policy": rows},
+        [{"policy": net.values(rows) * (1 + off)}],
+    ]
+    if accepted:
+        assert save_artifact(*arguments).parity == pytest.approx(off, rel=0.01)
+    else:
+        with pytest.raises(ArtifactError, match="outputs on its probes differ"):
+            save_artifact(*arguments)

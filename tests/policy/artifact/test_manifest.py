@@ -69,7 +69,8 @@ def hierarchy():
                     graph=Ports(head=Head.BOX, output="y", states=(("h0", "h1"),), window=5, normalised=True),
                     actions=Continuous(assets=("A", "B"), sized=True, dead_zone=0.05),
                 )
-            }
+            },
+            data=Rows(period=Duration.parse("1h"), symbols=("A", "B"), digests={"A": DIGEST, "B": DIGEST}),
         ),
     ],
     ids=["network", "unclipped", "claimed", "hierarchy", "graph"],
@@ -177,8 +178,10 @@ def test_every_key_is_required(key):
         (b'"' + b"x" * 4_000_000 + b'"', "must be at most 4,000,000 bytes long"),
         (b"[]", "the file must be a mapping"),
         (b'{"\\ud800": 1}', "a key is printable text"),
+        (b'{"a": "' + b'\\"' * 1_500_000, "is not valid JSON"),
+        (b'{"models": [' + b"null, " * 500_000 + b"null]}", "is missing"),
     ],
-    ids=range(13),
+    ids=range(15),
 )
 def test_what_is_no_manifest_is_refused_before_it_is_believed(data, said):
     with pytest.raises(ArtifactError) as caught:
@@ -211,3 +214,20 @@ def test_a_seed_has_one_file_for_each_level(tmp_path):
         complete(models=(MODEL, other))
     write_tree(tmp_path, tree())
     assert isinstance(parse_manifest((tmp_path / "manifest.json").read_bytes(), "m"), Manifest)
+
+
+def test_what_is_traded_was_trained_on():
+    trading = level(architecture((4, 8, 2), head="box"), actions=Continuous(assets=("SOL",), sized=True, dead_zone=0.0))
+    with pytest.raises(ArtifactError, match=r"data\.symbols must hold what actions\.assets trades, lacks SOL"):
+        complete(levels={"policy": trading})
+
+
+def test_a_manifest_of_very_many_names_is_judged_at_once():
+    names = [f"f{n}" for n in range(200_000)]
+    with pytest.raises(ArtifactError, match="begins with 4 inputs; 200000 features"):
+        parsed(changed(("levels", "policy", "features"), names))
+    with pytest.raises(ArtifactError, match="'f7' stands there twice"):
+        parsed(changed(("levels", "policy", "features"), [*names, "f7"]))
+    models = [{"file": f"m{n}.zip", "sha256": DIGEST, "level": "policy", "seed": n} for n in range(20_000)]
+    with pytest.raises(ArtifactError, match="models must name at most 1000 files, has 20000"):
+        parsed(changed(("models",), models))

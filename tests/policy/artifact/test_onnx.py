@@ -7,7 +7,7 @@ from wfbt.policy.artifact.description import Continuous, Function
 from wfbt.policy.artifact.models import read_model
 from wfbt.policy.artifact.onnx_writer import check_onnx, onnx_bytes
 
-onnx = pytest.importorskip("onnx", reason="reading ONNX needs wfbt[onnx]")
+pytest.importorskip("onnx", reason="reading ONNX needs wfbt[onnx]")
 pytest.importorskip("onnxruntime", reason="running ONNX needs wfbt[onnx]")
 
 from onnx import TensorProto, helper, numpy_helper
@@ -302,7 +302,7 @@ def test_a_shape_that_depends_on_the_observation_is_refused():
         helper.make_node("ConstantOfShape", ["m"], ["y"]),
     ]
     model = read_onnx(model_of(nodes, outputs=[value("y", ["M"])]).SerializeToString(), "policy.onnx")
-    with pytest.raises(ArtifactError, match="policy.onnx: "):
+    with pytest.raises(ArtifactError, match=r"^policy\.onnx: "):
         sizes(model, 1, "policy.onnx")
 
 
@@ -320,3 +320,30 @@ def test_every_beginning_of_a_good_file_is_refused_or_still_a_whole_graph():
 def test_a_discrete_map_does_not_read_a_box():
     with pytest.raises(ArtifactError, match="box with continuous"):
         level(architecture((4, 8, 2), head="categorical"), actions=Continuous(assets=("A",), sized=True, dead_zone=0.0))
+
+
+def delimited(field, content):
+    """A protobuf field of bytes."""
+    length, out = len(content), bytes([field << 3 | 2])
+    while length > 0x7F:
+        out += bytes([length & 0x7F | 0x80])
+        length >>= 7
+    return out + bytes([length]) + content
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        delimited(7, b"\x0a\x00" * 1_000_000),
+        delimited(7, delimited(1, b"\x2a\x00" * 1_000_000)),
+        delimited(7, delimited(1, delimited(5, b"\x38\x00" * 8_100_000))),
+    ],
+    ids=["nodes", "attributes", "numbers"],
+)
+def test_a_small_file_that_would_become_large_objects_is_refused_before_it_does(data):
+    assert "must hold at most 200,000 parts" in refused(data)
+
+
+@pytest.mark.parametrize("data", [b"\x0b", b"\x0a\x05ab", b"\xff" * 12, b"\x09\x00", b"\x08"])
+def test_a_message_that_is_cut_is_refused(data):
+    assert "is damaged" in refused(data)

@@ -300,3 +300,13 @@ def test_a_zip_without_what_it_needs_says_so(missing):
     entries = {"data": json.dumps(ppo_data()), "policy.pth": torch_file(ppo_arrays())}
     del entries[missing]
     assert f"holds no {missing}" in refused(zipped(list(entries.items())))
+
+
+def box(low, high):
+    return {":type:": "<class 'gymnasium.spaces.box.Box'>", "_shape": [3], "low": low, "high": high}
+
+
+def test_a_box_of_directions_and_sizes_is_read_and_no_other():
+    assert read_sb3(sb3_zip(data=ppo_data(action_space=box("[-1. -1.  0.]", "[1. 1. 1.]"))), "p").head is Head.BOX
+    for low, high in (("[-3. -1. -1.]", "[1. 1. 1.]"), ("[-1. -1. -1.]", "[1. 2. 1.]"), ("-inf", "1.")):
+        assert "a box of directions" in refused(sb3_zip(data=ppo_data(action_space=box(low, high))))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -18,6 +19,16 @@ class Head(StrEnum):
     Q = "q"
     CATEGORICAL = "categorical"
     BOX = "box"
+
+
+def repeated(names: Iterable[str]) -> str | None:
+    """The first name that stands there a second time."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return None
 
 
 class Joined(StrEnum):
@@ -46,7 +57,7 @@ class Discrete:
 
     def __post_init__(self) -> None:
         if len(self.targets) < 2 or all(target is None for target in self.targets):
-            raise ArtifactError(f"targets must be two or more, not all null, was {list(self.targets)}")
+            raise ArtifactError(f"targets must be two or more, not all null, was {list(self.targets[:8])}")
         if bad := [target for target in self.targets if target is not None and not math.isfinite(target)]:
             raise ArtifactError(f"targets must be finite, or null to leave the position alone, was {bad[0]}")
 
@@ -69,7 +80,9 @@ class Continuous:
 
     def __post_init__(self) -> None:
         if not self.assets or len(set(self.assets)) < len(self.assets):
-            raise ArtifactError(f"assets must name one or more, each once, was {', '.join(self.assets) or 'nothing'}")
+            raise ArtifactError(
+                f"assets must name one or more, each once, was {', '.join(self.assets[:8]) or 'nothing'}"
+            )
         if not 0.0 <= self.dead_zone < 1.0:
             raise ArtifactError(f"dead_zone must be >= 0 and < 1, was {self.dead_zone}")
 
@@ -199,8 +212,8 @@ class Level:
         if (self.architecture is None) == (self.graph is None):
             raise ArtifactError("architecture or graph must be given, one of the two")
         for name, listed in (("features", self.features), ("account", self.account)):
-            if twice := [one for one in listed if listed.count(one) > 1]:
-                raise ArtifactError(f"{name} must name each once, {twice[0]!r} stands there twice")
+            if (twice := repeated(listed)) is not None:
+                raise ArtifactError(f"{name} must name each once, {twice!r} stands there twice")
         if self.period is not None and self.period < 1:
             raise ArtifactError(f"period must be at least 1 bar, was {self.period}")
         outputs = self.actions.outputs

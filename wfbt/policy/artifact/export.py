@@ -33,7 +33,7 @@ def export_model(path: Path, to: str, out: Path | None = None, *, trust_pickle: 
     """
     if not path.exists():
         raise ConfigError(f"{path}: no such file or folder")
-    folder = out or path.with_name(f"{path.stem if path.is_file() else path.name}-{to}")
+    folder = out or _beside(path.resolve(), to)
     if trust_pickle:
         return write_trusted(path, to, folder), []
     if path.is_file() and path.name != NAME:
@@ -46,6 +46,10 @@ def export_model(path: Path, to: str, out: Path | None = None, *, trust_pickle: 
             f"`wfbt export {path.name} --to safetensors` first and complete the manifest that it writes"
         )
     return write_bare(path, folder), []
+
+
+def _beside(path: Path, to: str) -> Path:
+    return path.with_name(f"{path.stem if path.is_file() else path.name or 'model'}-{to}")
 
 
 def _export_artifact(artifact: Artifact, to: str, folder: Path) -> tuple[Path, list[str]]:

@@ -46,6 +46,19 @@ def _hints(kind: type) -> dict[str, Any]:
     return get_type_hints(kind)
 
 
+class _Unknown(ArtifactError):
+    """Keys that are null and must not be: told together, as whoever completes a template wants them."""
+
+    def __init__(self, source: str, paths: list[Key]) -> None:
+        self.paths = paths
+        keys = ", ".join(key_text(path) or "the file" for path in paths)
+        one = len(paths) == 1
+        super().__init__(
+            f"{source}: {keys} {'is' if one else 'are'} null, which says that "
+            f"{'it is not known; write what it is' if one else 'they are not known; write what they are'}"
+        )
+
+
 class _Reader:
     def __init__(self, source: str) -> None:
         self.source = source
@@ -57,7 +70,7 @@ class _Reader:
         if get_origin(kind) in (Union, UnionType):
             return self.one_of(get_args(kind), tree, path)
         if tree is None:
-            raise self.wrong(path, "is null, which says that it is not known; write what it is")
+            raise _Unknown(self.source, [path])
         if get_origin(kind) is tuple:
             return self.several(get_args(kind), tree, path)
         if get_origin(kind) is Mapping:
@@ -87,7 +100,7 @@ class _Reader:
 
     def tagged(self, kinds: tuple[Any, ...], tree: Any, path: Key) -> Any:
         if tree is None:
-            raise self.wrong(path, "is null, which says that it is not known; write what it is")
+            raise _Unknown(self.source, [path])
         by_name = {kind.__name__.lower(): kind for kind in kinds}
         rest = dict(self.mapping(tree, path))
         name = rest.pop("kind", None)
@@ -104,7 +117,15 @@ class _Reader:
                 raise self.wrong((*path, key), "is no key" + (f"; did you mean {near}?" if near else ""))
         if missing := [name for name in names if name not in tree]:
             raise self.wrong((*path, missing[0]), "is missing; a manifest says everything, null where it is not known")
-        values = {name: self.value(hints[name], tree[name], (*path, name)) for name in names}
+        values: dict[str, Any] = {}
+        unknown: list[Key] = []
+        for name in names:
+            try:
+                values[name] = self.value(hints[name], tree[name], (*path, name))
+            except _Unknown as error:
+                unknown += error.paths
+        if unknown:
+            raise _Unknown(self.source, unknown)
         try:
             return kind(**values)
         except WfbtError as error:

@@ -40,7 +40,8 @@ class Artifact:
     members : tuple of Member
         One a seed, in the manifest's order.
     parity : float or None
-        The largest difference on the probes; None where the manifest has none, which only a claim may.
+        The largest difference on the probes, relative beyond 1.  None where there are none, which only a claim may
+        have.
     """
 
     path: Path

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,12 +12,13 @@ from pathlib import Path
 
 from wfbt.config.values import Duration, Time
 from wfbt.errors import ArtifactError
-from wfbt.policy.artifact.description import Level
+from wfbt.policy.artifact.description import Continuous, Level, repeated
 from wfbt.policy.artifact.fields import plain, read
 from wfbt.policy.artifact.strict import parse_json
 
 VERSION = 1
 NAME = "manifest.json"
+MOST_MODELS = 1_000
 ACCEPTED = (".safetensors", ".onnx", ".zip")
 """What a model file may be; a .zip is one that Stable-Baselines3 saved."""
 
@@ -99,9 +99,8 @@ class Rows:
         if self.digests is None:
             return
         if set(self.digests) != set(self.symbols):
-            raise ArtifactError(
-                f"digests must be of the symbols, {', '.join(self.symbols)}, was of {', '.join(self.digests) or 'none'}"
-            )
+            given = ", ".join(list(self.digests)[:8]) or "none"
+            raise ArtifactError(f"digests must be of the symbols, {', '.join(self.symbols[:8])}, was of {given}")
         for symbol, digest in self.digests.items():
             check_sha256(f"digests.{symbol}", digest)
 
@@ -161,6 +160,14 @@ class Manifest:
             raise ArtifactError(f"format must be {VERSION}, was {self.format}; this wfbt reads no other")
         _check_levels(self.levels)
         _check_models(self.models, self.levels)
+        traded = self.policy.actions
+        if isinstance(traded, Continuous) and (
+            strange := [one for one in traded.assets if one not in self.data.symbols]
+        ):
+            raise ArtifactError(
+                f"data.symbols must hold what actions.assets trades, lacks {strange[0]}; it has "
+                + ", ".join(self.data.symbols[:8])
+            )
         for name in ("features_sha256", "code_sha256", "lock_sha256"):
             if (digest := getattr(self, name)) is not None:
                 check_sha256(name, digest)
@@ -265,14 +272,15 @@ def _check_levels(levels: Mapping[str, Level]) -> None:
 
 
 def _check_models(models: tuple[ModelFile, ...], levels: Mapping[str, Level]) -> None:
-    names = [model.file for model in models]
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise ArtifactError(f"models must name each file once, {twice[0]} stands there twice")
+    if len(models) > MOST_MODELS:
+        raise ArtifactError(f"models must name at most {MOST_MODELS} files, has {len(models)}")
+    if (twice := repeated(model.file for model in models)) is not None:
+        raise ArtifactError(f"models must name each file once, {twice} stands there twice")
     for seed in dict.fromkeys(model.seed for model in models):
-        if seed is not None and not 0 <= seed < math.inf:
+        if seed is not None and seed < 0:
             raise ArtifactError(f"models must have seeds >= 0, was {seed}")
         found = [model.level for model in models if model.seed == seed]
         if sorted(found) != sorted(levels):
             raise ArtifactError(
-                f"models must hold one file for each of {', '.join(levels)} of seed {seed}, has {', '.join(found)}"
+                f"models must hold one file for each of {', '.join(levels)} of seed {seed}, has {', '.join(found[:8])}"
             )

@@ -8,8 +8,9 @@ from math import prod
 from typing import Any
 
 from wfbt.errors import ArtifactError
+from wfbt.policy.artifact.wire import check_weight
 
-MOST_BYTES = 256 * 2**20
+MOST_BYTES = 128 * 2**20
 MOST_NODES = 10_000
 MOST_INITIALIZERS = 4_096
 MOST_ELEMENTS = 2**26
@@ -26,11 +27,9 @@ _OPERATORS = """
     Unsqueeze
     And Equal Greater GreaterOrEqual Less LessOrEqual Not Or Where
 """
-_LEARNERS = """
-    LinearClassifier LinearRegressor Normalizer Scaler TreeEnsemble TreeEnsembleClassifier TreeEnsembleRegressor
-"""
+_TREES = "TreeEnsemble TreeEnsembleClassifier TreeEnsembleRegressor"
 ALLOWED = frozenset(("", name) for name in _OPERATORS.split()) | frozenset(
-    ("ai.onnx.ml", name) for name in _LEARNERS.split()
+    ("ai.onnx.ml", name) for name in _TREES.split()
 )
 """Operators whose answer depends on their inputs alone and that run no graph of their own, by domain and name."""
 
@@ -50,6 +49,7 @@ def read_onnx(data: bytes, source: str) -> Model:
     if len(data) > MOST_BYTES:
         raise ArtifactError(f"{source}: must be at most {MOST_BYTES:,} bytes long, is {len(data):,}")
     model = onnx.ModelProto()
+    check_weight(data, model.DESCRIPTOR, source)
     try:
         model.ParseFromString(data)
     except (DecodeError, ValueError, RuntimeError) as error:

@@ -11,7 +11,7 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from wfbt.errors import ArtifactError
+from wfbt.errors import ArtifactError, ConfigError
 from wfbt.files import replace_whole
 from wfbt.policy.artifact.building import network_tensors
 from wfbt.policy.artifact.graph import Graph
@@ -56,11 +56,17 @@ def save_artifact(
 
 
 def write_files(folder: Path, files: Sequence[tuple[str, bytes]], manifest: bytes | None) -> None:
-    """Each file whole, the manifest last: a folder without one is no artefact.  ArtifactError if one is there."""
+    """Each file whole, the manifest last: a folder without one is no artefact.  ArtifactError if one is there.
+
+    ConfigError where the folder cannot be written.
+    """
     if (folder / NAME).exists():
         raise ArtifactError(f"{folder / NAME}: is there; a model is not written over another, choose a new folder")
-    for name, data in (*files, *([(NAME, manifest)] if manifest is not None else [])):
-        replace_whole(folder / name, partial(_put, data))
+    try:
+        for name, data in (*files, *([(NAME, manifest)] if manifest is not None else [])):
+            replace_whole(folder / name, partial(_put, data))
+    except OSError as error:
+        raise ConfigError(f"{folder}: cannot be written: {error.strerror or error}") from None
 
 
 def _put(data: bytes, stream: BinaryIO) -> None:

@@ -13,7 +13,7 @@ from wfbt.policy.artifact.layouts import Stack, stack_of, widths
 from wfbt.policy.artifact.strict import parse_json
 from wfbt.policy.artifact.torch_state import read_state
 
-MOST_DATA = 32_000_000
+MOST_DATA = 8_000_000
 """Bytes of the JSON; a DQN keeps some of its buffers there as text."""
 
 _NAMES = {"Tanh": Function.TANH, "ReLU": Function.RELU, "SiLU": Function.SILU, "ELU": Function.ELU}
@@ -60,10 +60,21 @@ def read_sb3(data: bytes, source: str) -> Saved:
             raise ArtifactError(f"{source}: data says {str(space.get('n'))[:20]} actions, policy.pth gives {outputs}")
         head = Head.Q if is_q else Head.CATEGORICAL
     elif "box.Box" in kind and not is_q:
+        _check_bounds(space, source)
         head = Head.BOX
     else:
         raise ArtifactError(f"{source}: data must name a Discrete or a Box action space, names {kind[:80]}")
     return Saved(stack=stack, head=head, activation=_activation(told, is_q, source), squash=_squash(told))
+
+
+def _check_bounds(space: dict[str, Any], source: str) -> None:
+    """Means are directions −1..1 and sizes 0..1 here: another box would be cut or stretched otherwise."""
+    for key, known in (("low", ("-1.", "0.")), ("high", ("1.",))):
+        if stray := [one for one in re.findall(r"[^\s\[\],]+", str(space.get(key, ""))) if one not in known]:
+            raise ArtifactError(
+                f"{source}: data says that actions have {key} {stray[0][:20]}; a box of directions (−1 to 1) and sizes "
+                "(0 to 1) is read, train with such a one"
+            )
 
 
 def _section(told: dict[str, Any], key: str) -> dict[str, Any]:

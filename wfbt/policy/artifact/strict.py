@@ -13,7 +13,8 @@ from wfbt.errors import ArtifactError
 MOST_BYTES = 4_000_000
 DEEPEST = 16
 
-_TEXT = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+# The closing mark is optional, so that text without one is passed over once and not from each of its marks anew.
+_TEXT = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
 
 
 def parse_json(data: bytes, source: str, *, most: int = MOST_BYTES, finite: bool = True) -> Any:

@@ -7,7 +7,6 @@ its meaning below, and no other is obeyed.  So there is nothing a file could cal
 
 from __future__ import annotations
 
-import pickletools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -19,6 +18,7 @@ import numpy.typing as npt
 
 from wfbt.errors import ArtifactError
 from wfbt.policy.artifact.archive import Archive
+from wfbt.policy.artifact.instructions import Code, instructions
 
 MOST_PROGRAM = 1_000_000
 MOST_VALUES = 32 * 2**20
@@ -96,32 +96,31 @@ class _Machine:
         self.memo: dict[int, Any] = {}
         self.storages: dict[str, npt.NDArray[Any]] = {}
         self.values = 0
-        self.handlers: Mapping[str, Callable[[Any], None]] = {
-            "PROTO": lambda _: None,
-            "FRAME": lambda _: None,
-            "NONE": lambda _: self.stack.append(None),
-            "NEWTRUE": lambda _: self.stack.append(True),
-            "NEWFALSE": lambda _: self.stack.append(False),
-            **dict.fromkeys(
-                ("BININT", "BININT1", "BININT2", "LONG1", "BINUNICODE", "SHORT_BINUNICODE"), self.stack.append
-            ),
-            "EMPTY_TUPLE": lambda _: self.stack.append(()),
-            "EMPTY_DICT": lambda _: self.stack.append({}),
-            "MARK": lambda _: self.marks.append(len(self.stack)),
-            "TUPLE": lambda _: self.stack.append(tuple(self.to_mark())),
-            "TUPLE1": lambda _: self.stack.append(tuple(self.last(1))),
-            "TUPLE2": lambda _: self.stack.append(tuple(self.last(2))),
-            "TUPLE3": lambda _: self.stack.append(tuple(self.last(3))),
-            **dict.fromkeys(("BINPUT", "LONG_BINPUT"), self.remember),
-            "MEMOIZE": lambda _: self.remember(len(self.memo)),
-            **dict.fromkeys(("BINGET", "LONG_BINGET"), lambda at: self.stack.append(self.memo[at])),
-            "GLOBAL": lambda name: self.stack.append(self.known(name)),
-            "STACK_GLOBAL": lambda _: self.stack.append(self.known(" ".join(self.last(2)))),
-            "BINPERSID": lambda _: self.stack.append(self.storage(*self.last(1))),
-            "REDUCE": lambda _: self.stack.append(self.made(*self.last(2))),
-            "SETITEM": lambda _: self.fill(self.last(2)),
-            "SETITEMS": lambda _: self.fill(self.to_mark()),
-            "BUILD": lambda _: self.describe(*self.last(1)),
+        self.handlers: Mapping[Code, Callable[[Any], None]] = {
+            Code.PROTO: lambda _: None,
+            Code.FRAME: lambda _: None,
+            Code.NONE: lambda _: self.stack.append(None),
+            Code.NEWTRUE: lambda _: self.stack.append(True),
+            Code.NEWFALSE: lambda _: self.stack.append(False),
+            **dict.fromkeys((Code.BININT, Code.BININT1, Code.BININT2, Code.LONG1), self.stack.append),
+            **dict.fromkeys((Code.BINUNICODE, Code.SHORT_BINUNICODE), self.stack.append),
+            Code.EMPTY_TUPLE: lambda _: self.stack.append(()),
+            Code.EMPTY_DICT: lambda _: self.stack.append({}),
+            Code.MARK: lambda _: self.marks.append(len(self.stack)),
+            Code.TUPLE: lambda _: self.stack.append(tuple(self.to_mark())),
+            Code.TUPLE1: lambda _: self.stack.append(tuple(self.last(1))),
+            Code.TUPLE2: lambda _: self.stack.append(tuple(self.last(2))),
+            Code.TUPLE3: lambda _: self.stack.append(tuple(self.last(3))),
+            **dict.fromkeys((Code.BINPUT, Code.LONG_BINPUT), self.remember),
+            Code.MEMOIZE: lambda _: self.remember(len(self.memo)),
+            **dict.fromkeys((Code.BINGET, Code.LONG_BINGET), lambda at: self.stack.append(self.memo[at])),
+            Code.GLOBAL: lambda name: self.stack.append(self.known(name)),
+            Code.STACK_GLOBAL: lambda _: self.stack.append(self.known(" ".join(self.last(2)))),
+            Code.BINPERSID: lambda _: self.stack.append(self.storage(*self.last(1))),
+            Code.REDUCE: lambda _: self.stack.append(self.made(*self.last(2))),
+            Code.SETITEM: lambda _: self.fill(self.last(2)),
+            Code.SETITEMS: lambda _: self.fill(self.to_mark()),
+            Code.BUILD: lambda _: self.describe(*self.last(1)),
         }
 
     def wrong(self, text: str) -> ArtifactError:
@@ -129,12 +128,9 @@ class _Machine:
 
     def run(self, program: bytes) -> Any:
         try:
-            for code, argument, _ in pickletools.genops(program):
-                if code.name == "STOP":
-                    break
-                if code.name not in self.handlers:
-                    raise self.wrong(f"uses the instruction {code.name}, which no dictionary of tensors needs")
-                self.handlers[code.name](argument)
+            for code, argument in instructions(program, self.source):
+                if code is not Code.STOP:
+                    self.handlers[code](argument)
             (tree,) = self.stack
         except (ValueError, IndexError, KeyError, TypeError, OverflowError) as error:
             raise self.wrong(f"is damaged: {type(error).__name__}: {str(error)[:120]}") from None
