@@ -316,7 +316,8 @@ CHANGED = {
         'policy.hybrid.mode must be one of veto, agree, scale, was "vetoe"; did you mean veto? (line 3)'
     ),
     ("{rule: sma_cross}", "{hybrid: {propose: {rule: a}, confirm: {params: {n: 1}}, mode: veto}}"): (
-        "policy.hybrid.confirm needs a rule: a built-in name, file.py:name or package.module:name (line 3)"
+        "policy.hybrid.confirm needs a rule: a built-in name, file.py:name or package.module:name; or a model: the "
+        "folder that wfbt train wrote (line 3)"
     ),
     ("{rule: sma_cross}", "{rule: a, ensemble: [{rule: b, weight: 1}]}"): (
         "policy has rule and ensemble: keep one of them (line 3)"
@@ -324,7 +325,10 @@ CHANGED = {
     ("{rule: sma_cross}", "{ensemble: [{rule: b, weight: 1}], search: {n: [1, 2]}}"): (
         "policy with ensemble has no params or search of its own: write them beside each rule (line 3)"
     ),
-    ("{rule: sma_cross}", "{}"): ("policy needs a rule: a built-in name, file.py:name or package.module:name (line 3)"),
+    ("{rule: sma_cross}", "{}"): (
+        "policy needs a rule: a built-in name, file.py:name or package.module:name; or a model: the folder that wfbt "
+        "train wrote (line 3)"
+    ),
     ("sma_cross", "my rule"): (
         'policy.rule must be a built-in rule, file.py:name or package.module:name, was "my rule" (line 3)'
     ),
