@@ -22,6 +22,9 @@ from machine import describe, row
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLE = ROOT / "examples" / "ema_rsi_adx.yaml"
 
+OFF = ("robustness", "stress", "capacity", "decay", "monte_carlo")
+"""Sections that are asked of a run afterwards."""
+
 
 def run(*arguments: str) -> tuple[float, dict[str, Any]]:
     """Wall seconds of one wfbt process, and what it printed."""
@@ -33,7 +36,7 @@ def run(*arguments: str) -> tuple[float, dict[str, Any]]:
 def main() -> None:
     print(describe())
     with tempfile.TemporaryDirectory() as folder:
-        off = [word for name in ("robustness", "stress", "capacity", "decay") for word in ("--set", f"{name}=null")]
+        off = [word for name in OFF for word in ("--set", f"{name}=null")]
         common = ("run", str(EXAMPLE), "--folds", "12", "--no-report", "--json", "--out", folder, *off)
         run(*common)
         told = [run(*common)[1] for _ in range(3)]

@@ -2,7 +2,8 @@
 
     python benchmarks/monte_carlo.py
 
-The bootstrap stands beside arch's, whose statistic is written in NumPy.
+The bootstrap stands beside arch's, whose statistic is written in NumPy.  Last, what a run does: the example's policy is
+replayed, with its costs, delays, stops and limits, through a year of hourly bars a path.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from arch.bootstrap import StationaryBootstrap, optimal_block_length
 sys.path.insert(0, str(Path(__file__).parent))
 from machine import best, describe, peak_mib, row
 
+from wfbt.assembly import policies_of, read_market, study_of
+from wfbt.config.load import load_strategy
 from wfbt.risk.monte_carlo import (
     Brownian,
     CorrelatedGarch,
@@ -28,7 +31,14 @@ from wfbt.risk.monte_carlo import (
     bootstrap,
     simulate,
 )
+from wfbt.simulation.asked import Asked
+from wfbt.simulation.origin import origin_of
+from wfbt.simulation.replays import Course, Replayed, replayed
+from wfbt.validation.again import Ran
+from wfbt.validation.walk_forward import walk_forward
 
+EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "ema_rsi_adx.yaml"
+YEAR, REPLAYS = 365 * 86_400_000_000_000, 1_000
 PATHS, STEPS, ASSETS = 100_000, 252, 10
 ROWS, RESAMPLES = 10_000, 1_000
 SEED = np.random.SeedSequence(1)
@@ -79,6 +89,39 @@ def check_paths(found: Outcomes, variance: float, name: str) -> None:
     assert abs(growth.var() - STEPS * variance) < 4 * spread, name
 
 
+def example() -> Course:
+    """Paths of a year after the example's last fold, whose search is shortened: what it chose costs alike to replay."""
+    config = load_strategy(EXAMPLE, folds=12, overrides=["policy.search={fast: [8, 12]}"])
+    study, plan, _ = study_of(config, read_market(config), policies_of(config), 1)
+    ran = Ran.of(study, walk_forward(study, plan), config.seed)
+    asked = Asked.of(ran)
+    return Course.of(asked, origin_of(asked, YEAR), ran.walk.ledger.calendar, SEED, 0.5)
+
+
+def same(one: Replayed, other: Replayed) -> bool:
+    """Whether the first paths of both came to the same."""
+    count = min(len(one.depth), len(other.depth))
+    return all(
+        np.array_equal(mine[:count], its[:count])
+        for mine, its in ((one.account.fan, other.account.fan), (one.depth, other.depth), (one.trips, other.trips))
+    )
+
+
+def replay() -> None:
+    """A policy through a thousand markets."""
+    course = example()
+    model = Brownian.fit(course.origin.history)
+    few = replayed(course, model, 40, 1)
+    assert same(few, replayed(course, model, 40, 2)) and few.trips.sum() > 0
+    bars = len(course.origin.open_ts)
+    print(f"\n{REPLAYS:,} market paths × {bars:,} bars with a replay of {EXAMPLE.stem}: the same paths on two threads")
+    before = peak_mib()
+    taken = best(lambda: replayed(course, model, REPLAYS, 1), 3)
+    row("path, indicators, orders and account, one thread", f"{taken:.1f} s", "<= 5 s", taken <= 5)
+    grew = peak_mib() - before
+    row("most memory above the market", f"{grew:.0f} MiB", "<= 64 MiB", grew <= 64)
+
+
 def main() -> None:
     print(describe())
     returns = leaning()
@@ -122,6 +165,7 @@ def main() -> None:
     theirs = best(lambda: StationaryBootstrap(block, returns, seed=1).apply(sharpe_and_drawdown, RESAMPLES), 5)
     row(f"bootstrap, blocks of {block}", f"{ours * 1e3:.0f} ms", "", True)
     row("against arch", f"{theirs / ours:.1f} x faster", ">= 4", theirs >= 4 * ours)
+    replay()
 
 
 if __name__ == "__main__":

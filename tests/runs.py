@@ -40,6 +40,7 @@ STRATEGY: dict[str, Any] = {
     "stress": None,
     "capacity": None,
     "decay": None,
+    "monte_carlo": None,
 }
 
 

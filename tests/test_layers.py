@@ -22,6 +22,7 @@ ORDER = [
     "learn",
     "validation",
     "risk",
+    "simulation",
     "registry",
     "gate",
     "report",

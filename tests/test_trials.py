@@ -94,6 +94,7 @@ def test_the_manifest_keeps_the_head_that_the_result_tells(looked):
         "stress={}",
         "capacity={}",
         "decay={}",
+        "monte_carlo={levels: []}",
     ],
 )
 def test_what_cannot_move_the_series_makes_no_other_look(study, tmp_path, override):

@@ -32,6 +32,7 @@ from wfbt.config import schema
 from wfbt.config.load import dump_yaml, load_strategy
 from wfbt.data.market import Market
 from wfbt.errors import ConfigError, LeakError, PolicyError, TrialsError, WfbtError
+from wfbt.features.market_regimes import regime_plan
 from wfbt.files import sync_folder
 from wfbt.ledger.chain import Chain
 from wfbt.ledger.ledger import Ledger
@@ -43,6 +44,8 @@ from wfbt.registry.trials import Trials, ledger_file, told
 from wfbt.report.artifacts import write_frame, write_json, write_text
 from wfbt.results import result_dict
 from wfbt.setups import scenarios_of
+from wfbt.simulation.fits import check_labels
+from wfbt.simulation.section import simulations
 from wfbt.tables import candidates_frame, equity_frame
 from wfbt.validation.again import Ran
 from wfbt.validation.capacity import capacity_section
@@ -121,6 +124,7 @@ def run(
         policies = policies_of(config)
         progress("reading the market", 0, 0)
         market = read_market(config)
+        check_labels(config.monte_carlo.labels if config.monte_carlo else None, market)
         study, plan, dropped = study_of(config, market, policies, jobs)
     identity = {
         "config": identity_of(config),
@@ -168,7 +172,11 @@ def run(
         result["trials"] = told(Trials.open(trials, create=True), look, cell_looks(look, identity, result))
         result["overfitting"] = overfitting_section(walk, benchmark, config.seed, result["trials"]["looks_by_anyone"])
         progress("stress, capacity and decay", 0, 0)
-        result |= _hardship(config, study, walk, benchmark, jobs)
+        ran = Ran.of(study, walk, config.seed)
+        result |= _hardship(config, ran, benchmark, jobs)
+        put_through = time.monotonic()
+        result = _simulated(config, ran, result, jobs, progress)
+        simulated = time.monotonic()
         for leftover in partial.iterdir():
             if leftover.name != ".trials":
                 shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
@@ -183,7 +191,9 @@ def run(
             "walk_forward_s": round(walked_at - loaded + replayed - looked, 3),
             "leakage_s": round(looked - walked_at, 3),
             "robustness_s": round(asked - replayed, 3),
-            "report_s": round(done - asked, 3),
+            "hardship_s": round(put_through - asked, 3),
+            "monte_carlo_s": round(simulated - put_through, 3),
+            "report_s": round(done - simulated, 3),
             "total_s": round(done - begun, 3),
         }
         write_json(partial / "result.json", result)
@@ -195,21 +205,31 @@ def run(
     return RunResult(run_id=run_id, folder=final, config=config, walk=walk, benchmark=benchmark, _result=result)
 
 
-def _hardship(
-    config: schema.Strategy, study: Study | Portfolio, walk: WalkForward, benchmark: Ledger, jobs: int
-) -> dict[str, Any]:
+def _hardship(config: schema.Strategy, ran: Ran, benchmark: Ledger, jobs: int) -> dict[str, Any]:
     """What the account does on bad days and with more money, and how long its signals last: keys of result.json."""
-    ran, out = Ran.of(study, walk, config.seed), {}
+    out = {}
     if config.stress is not None:
         out["stress"] = stress_section(
             ran, benchmark, scenarios_of(config), config.mandate.max_stress_loss, history=config.stress.history,
             jobs=jobs,
         )  # fmt: skip
     if config.capacity is not None:
-        out["capacity"] = capacity_section(walk.decided, config.capacity.sizes, jobs)
+        out["capacity"] = capacity_section(ran.walk.decided, config.capacity.sizes, jobs)
     if config.decay is not None:
         out["decay"] = decay_section(ran, config.decay.lags, config.decay.resamples)
     return out
+
+
+def _simulated(
+    config: schema.Strategy, ran: Ran, result: dict[str, Any], jobs: int, progress: Progress
+) -> dict[str, Any]:
+    """`result` with what simulated markets and resampled days came to."""
+    if config.monte_carlo is None:
+        return result
+    plan = regime_plan(config.regimes, config.seed)
+    found = simulations(config.monte_carlo, ran, plan, config.mandate.max_drawdown, jobs, progress)
+    reasons = result["reasons"] if found.ruin is not None else result["reasons"] | {"ruin": found.why_no_ruin}
+    return result | {"monte_carlo": found.monte_carlo, "ruin": found.ruin, "reasons": reasons}
 
 
 def _robustness(

@@ -43,8 +43,8 @@ NOT_EVALUATED = {
     "volatility": "no model of volatility is asked for: the strategy has no volatility section",
     "robustness": "the strategy's robustness section is null",
     "stress": "the strategy's stress section is null",
-    "monte_carlo": "no path is simulated by this version",
-    "ruin": "no probability of ruin is estimated by this version",
+    "monte_carlo": "the strategy's monte_carlo section is null",
+    "ruin": "the strategy's monte_carlo section is null",
     "capacity": "the strategy's capacity section is null",
     "decay": "the strategy's decay section is null",
 }
@@ -88,6 +88,8 @@ def result_dict(
     for key in ("stress", "capacity", "decay"):  # filled in by the pipeline
         if getattr(config, key) is not None:
             del reasons[key]
+    if config.monte_carlo is not None:  # likewise
+        del reasons["monte_carlo"], reasons["ruin"]
     plan = regime_plan(config.regimes, config.seed)
     if plan is None:
         reasons["regimes"] = "the strategy's regimes section is null"

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 from wfbt.config.inputs import Series
 from wfbt.config.learning import Volatility
 from wfbt.config.load import canonical_bytes, dump_yaml, load_strategy, resolved
+from wfbt.config.monte_carlo import Labels, MonteCarlo
 from wfbt.config.policies import Policy, Range
 from wfbt.config.robustness import Robustness
 from wfbt.config.schema import (
@@ -399,6 +400,7 @@ def keys_of(model: type[BaseModel]) -> set[str]:
     [
         *(Strategy, Data, Series, Symbol, Policy, Range, Lognormal, Empirical, Selection, Cooldown, Participation),
         *(Twap, Vwap, Pov, Iceberg, Tier, FeeTier, Cap, Correlated, Ratchet, Scale, Volatility, Robustness),
+        *(MonteCarlo, Labels),
     ],
 )
 def test_every_key_is_in_the_documentation(model: type[BaseModel]) -> None:

@@ -363,7 +363,6 @@ def test_a_changed_file_gets_a_line_that_names_what_changed(
 
 
 UNSERVED = {
-    "monte_carlo: {paths: 5}": "monte_carlo is not supported in this version: no Monte Carlo paths are run (line 4)",
     "engine: book": ("engine: book is not supported in this version: order books are not replayed; use bars (line 4)"),
 }
 UNSERVED_SETTINGS = {
@@ -394,13 +393,13 @@ def test_a_refusal_holds_for_strategies_made_in_python(load: Load) -> None:
 
 
 def test_null_false_and_empty_stand_for_what_is_off(load: Load) -> None:
-    text = "volatility: false\nmonte_carlo: []\nlimits: {max_volatility: null}"
-    assert load(text) == load()
+    assert load("volatility: false\nlimits: {max_volatility: null}") == load()
+    assert load("monte_carlo: []").monte_carlo is load("monte_carlo: false").monte_carlo is None
 
 
 def test_several_mistakes_are_told_at_once(refusal: Refusal) -> None:
-    assert refusal("costs: {taker_bp: 5, half_spread_bps: -1}\nmonte_carlo: true").splitlines() == [
-        "strategy.yaml: monte_carlo is not supported in this version: no Monte Carlo paths are run (line 5)",
+    assert refusal("costs: {taker_bp: 5, half_spread_bps: -1}\nengine: book").splitlines() == [
+        "strategy.yaml: engine: book is not supported in this version: order books are not replayed; use bars (line 5)",
         "strategy.yaml: costs.half_spread_bps must be >= 0, was -1 (line 4)",
         "strategy.yaml: unknown key costs.taker_bp; did you mean taker_bps? (line 4)",
     ]

@@ -61,6 +61,7 @@ limits:
   max_volatility: 0.9
 folds: {{count: 12, train: 365d}}
 robustness: null
+monte_carlo: {{replays: 30}}
 report: {{tearsheets: none}}
 """
 

@@ -18,6 +18,7 @@ folds: {{count: 2, train: 120d}}
 regimes: null
 capacity: null
 decay: null
+monte_carlo: null
 report: {{tearsheets: none}}
 """
 

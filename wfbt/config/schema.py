@@ -23,6 +23,7 @@ from pydantic_core import PydanticCustomError
 
 from wfbt.config.inputs import ManySeries, Timeframes
 from wfbt.config.learning import MaybeVolatility
+from wfbt.config.monte_carlo import MaybeMonteCarlo, MonteCarlo, check_labels
 from wfbt.config.policies import Policy, Sleeves
 from wfbt.config.regimes import Regimes, check_states
 from wfbt.config.robustness import MaybeRobustness, Robustness
@@ -49,7 +50,6 @@ from wfbt.config.values import (
     Listed,
     Name,
     NonNegative,
-    Off,
     PartOfOne,
     Positive,
     Rebatable,
@@ -429,7 +429,7 @@ class Strategy(Section):
     stress: Stress | None = Stress()
     capacity: Capacity | None = Capacity()
     decay: Decay | None = Decay()
-    monte_carlo: Off = None
+    monte_carlo: MaybeMonteCarlo = MonteCarlo()
     leaks: Leaks = Leaks()
     report: Report = Report()
     trials: File | None = None
@@ -504,6 +504,7 @@ class Strategy(Section):
         self._sleeves_traded()
         check_states(self.regimes, self._policies(), self.sizing.scale.regimes)
         check_scenarios(self.stress, tuple(self.data.symbols), self.data.start, self.data.end)
+        check_labels(self.monte_carlo, self.data.series)
         return self
 
     def _forecast_there(self) -> None:

@@ -12,7 +12,6 @@ Path = tuple[str | int, ...]
 NOT_YET: Mapping[str, str] = {
     "data.symbols.*.book": "order books are not replayed",
     "engine=book": "order books are not replayed; use bars",
-    "monte_carlo": "no Monte Carlo paths are run",
 }
 """Key path, or key path=value, to the reason.  Delete the line when the thing exists.
 

@@ -171,10 +171,6 @@ def _by_key(value: dict[str, Any]) -> dict[str, Any]:
     return dict(sorted(value.items()))
 
 
-def _nothing(value: object) -> object:
-    return None if value is False or value == {} or value == [] else value
-
-
 Number = Annotated[int | float, PlainValidator(_number)]
 """A finite number that keeps being an int or a float, for a policy's parameters."""
 
@@ -224,6 +220,3 @@ RuleName = Annotated[
 Listed = BeforeValidator(_to_tuple)
 ByKey = AfterValidator(_by_key)
 """The order of keys has no meaning: sorting makes that true for everything downstream."""
-
-Off = Annotated[None, BeforeValidator(_nothing)]
-"""A key this version knows and does not serve: null, false or empty."""

@@ -20,6 +20,8 @@ def first_number(values: F8, name: str) -> int:
     if values.ndim != 1:
         raise PolicyError(f"{name} needs one value per bar, was given an array of shape {values.shape}")
     number = np.isfinite(values)
+    if number.all():
+        return 0
     start = int(number.argmax()) if number.any() else len(values)
     bad = np.flatnonzero(~number & ((np.arange(len(values)) >= start) | np.isinf(values)))
     if bad.size:

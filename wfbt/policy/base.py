@@ -65,6 +65,9 @@ class Policy(Protocol):
     ) -> Deliberation:
         """What the networks of one that watches decide by."""
 
+    def settled(self, frames: Frames, params: Mapping[str, Any], train: npt.NDArray[np.int64] | None) -> Policy:
+        """The same once every part is fitted on the rows of `frames` that close in `train`: it learns no more."""
+
 
 def evaluate(
     policy: Policy,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +34,15 @@ class Composite(ABC):
     @abstractmethod
     def parts(self) -> Mapping[str, Part]:
         """Rules and networks by key, in the order of the strategy file."""
+
+    @abstractmethod
+    def with_parts(self, parts: Mapping[str, Part]) -> Self:
+        """The same of other parts, by the same keys."""
+
+    def settled(self, frames: Frames, params: Mapping[str, Any], train: I8 | None) -> Self:
+        """The same with every part as it is once fitted on the rows of `frames` that close in `train`."""
+        shares = self.split(params)
+        return self.with_parts({key: part.settled(frames, shares[key], train) for key, part in self.parts.items()})
 
     @property
     def name(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -41,6 +41,10 @@ class Ensemble(Composite):
     def parts(self) -> Mapping[str, Part]:
         """The members by their number, from 1."""
         return {str(number): member for number, member in enumerate(self.members, start=1)}
+
+    def with_parts(self, parts: Mapping[str, Part]) -> Ensemble:
+        """The same of other parts, by the same keys."""
+        return replace(self, members=tuple(parts[key] for key in self.parts))
 
     def columns(
         self, frames: Frames, params: Mapping[str, Any], train: npt.NDArray[np.int64] | None = None

@@ -44,8 +44,9 @@ def bars_frame(instrument: Instrument, series: Sequence[Series] = (), timeframes
                         "call the series something else"
                     )
                 columns[name] = values
-    index = pd.DatetimeIndex(pd.to_datetime(bars.close_ts, unit="ns", utc=True), name="ts")
-    return pd.DataFrame(columns, index=index)
+    index = pd.DatetimeIndex(bars.close_ts.view("datetime64[ns]"), tz="UTC", name="ts")
+    # One block whose columns are contiguous: joined column by column a frame takes ten times as long.
+    return pd.DataFrame(np.stack(list(columns.values())).T, index=index, columns=list(columns), copy=False)
 
 
 def market_frames(market: Market) -> dict[str, pd.DataFrame]:

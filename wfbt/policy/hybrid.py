@@ -48,6 +48,10 @@ class Hybrid(Composite):
         """Both."""
         return {"propose": self.propose, "confirm": self.confirm}
 
+    def with_parts(self, parts: Mapping[str, Part]) -> Hybrid:
+        """The same of other parts, by the same keys."""
+        return replace(self, propose=parts["propose"], confirm=parts["confirm"])
+
     def columns(
         self, frames: Frames, params: Mapping[str, Any], train: npt.NDArray[np.int64] | None = None
     ) -> dict[str, Columns]:

@@ -138,6 +138,10 @@ class Learned:
         closes = {symbol: frame["close"].to_numpy(np.float64) for symbol, frame in frames.items()}
         return self.deliberation(frames, params).on_paper(closes, places, len(clock))
 
+    def settled(self, frames: Frames, params: Mapping[str, Any], train: I8 | None) -> Learned:
+        """It has learnt what it will."""
+        return self
+
     def opinion(self, frames: Frames, params: Mapping[str, Any], train: I8 | None = None) -> dict[str, Columns]:
         """The same."""
         return self.columns(frames, params, train)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -40,6 +40,10 @@ class Rotation(Composite):
     def parts(self) -> Mapping[str, Part]:
         """The rules by state."""
         return self.rules
+
+    def with_parts(self, parts: Mapping[str, Part]) -> Rotation:
+        """The same of other parts, by the same keys."""
+        return replace(self, rules=parts)
 
     def columns(
         self, frames: Frames, params: Mapping[str, Any], train: npt.NDArray[np.int64] | None = None

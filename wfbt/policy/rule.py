@@ -174,6 +174,22 @@ class Rule:
         ((symbol, frame),) = frames.items()
         return {symbol: read_single(self.place, output, symbol, pd.DatetimeIndex(frame.index))}
 
+    def settled(self, frames: Frames, params: Mapping[str, Any], train: npt.NDArray[np.int64] | None) -> Rule:
+        """This rule as it is once fitted on the rows of `frames` that close in `train`: it learns no more.
+
+        Whatever frames it is asked about afterwards, it decides by what it learnt here.  One that is not fitted is
+        itself.  The object that learnt is shared by all questions, so they are to be put one at a time.
+        """
+        if not self.fitted:
+            return self
+        learner = _guarded(self, frames, self.call)
+        _guarded(self, frames, learner.fit, _copies(_training(self, frames, train)), **self.bind(params))
+
+        def targets(bars: Any, **params: Any) -> Any:
+            return learner.targets(bars)
+
+        return replace(self, call=targets, kind="function")
+
     def _of_one(self, symbol: str, frame: pd.DataFrame, bound: Mapping[str, Any]) -> Columns:
         try:
             output = self.call(frame.copy(), **bound)

@@ -95,43 +95,84 @@ def market_path(model: Model, shapes: Shapes, *, number: int, open_ts: I8, seed:
     was published know nothing of the returns, and only level 5 can try a policy that reads a series.  Funding settles
     on the grid of the history's own settlements.  There is no mark price and no finer bar.
     """
+    made = _walked(model, shapes, None, number, open_ts, seed)
+    return replace(made, digest=_digest(made.instruments, made.series))
+
+
+def continued(
+    model: Model, shapes: Shapes, before: Market, *, number: int, open_ts: I8, seed: np.random.SeedSequence
+) -> Market:
+    """`before`, the last bars of training, and `market_path` after it, as one market.
+
+    `before` ends with the last row of the history.  A series of it is known at its closes as it was.  There is no
+    digest: such markets are made by the thousand, and hashing one takes longer than replaying it.
+    """
+    return _walked(model, shapes, before, number, open_ts, seed)
+
+
+def _walked(
+    model: Model, shapes: Shapes, before: Market | None, number: int, open_ts: I8, seed: np.random.SeedSequence
+) -> Market:
     if model.symbols != shapes.market.symbols:
         raise ConfigError(f"the model is of {model.symbols}, the market of {shapes.market.symbols}")
     steps = len(open_ts)
     returns = log_returns(model, first=number, paths=1, steps=steps, seed=seed)[0]
     rows = _rows(model, shapes, number, steps, seed)
     close = shapes.close * np.exp(np.cumsum(returns, axis=0))
-    before = np.vstack([shapes.close, close[:-1]])
-    opens = before * shapes.gap[rows]
-    high = np.maximum(opens, close) * shapes.above[rows]
-    low = np.minimum(opens, close) * shapes.below[rows]
+    last = np.vstack([shapes.close, close[:-1]])
+    opens = last * shapes.gap[rows]
+    columns = {
+        "open": opens,
+        "high": np.maximum(opens, close) * shapes.above[rows],
+        "low": np.minimum(opens, close) * shapes.below[rows],
+        "close": close,
+        "volume": shapes.volume[rows],
+    }
     name = f"simulated: level {model.level}, path {number}"
     instruments = []
     for a, one in enumerate(shapes.market.instruments):
+        past = None if before is None else before.instruments[a]
         bars = Bars(
             symbol=one.symbol,
             period=one.bars.period,
-            open_ts=open_ts,
-            open=opens[:, a],
-            high=high[:, a],
-            low=low[:, a],
-            close=close[:, a],
-            volume=shapes.volume[rows, a],
+            open_ts=open_ts if past is None else np.concatenate([past.bars.open_ts, open_ts]),
+            **{
+                key: column[:, a].copy() if past is None else np.concatenate([getattr(past.bars, key), column[:, a]])
+                for key, column in columns.items()
+            },
         )
-        funding = _funding(one.funding, bars, shapes.funding[rows, a])
+        funding = _funding(one.funding, open_ts, one.bars.period, shapes.funding[rows, a])
+        if funding is not None and past is not None and past.funding is not None:
+            funding = _after(past.funding, funding)
         plain = replace(one, mark=None, execution_bars=None, trades=None)
         instruments.append(replace(plain, bars=bars, funding=funding, generated=name))
     series = tuple(
-        replace(one, available_ts=open_ts, values=values[rows], delay=0, max_age=None)
-        for one, values in zip(shapes.market.series, shapes.published, strict=True)
+        _published(None if before is None else before.series[i], one, open_ts, values[rows])
+        for i, (one, values) in enumerate(zip(shapes.market.series, shapes.published, strict=True))
     )
     return Market(
         instruments=tuple(instruments),
-        digest=_digest(instruments, series),
+        digest="",
         notes=(name,),
         series=series,
         timeframes=shapes.market.timeframes,
     )
+
+
+def _after(past: Funding, funding: Funding) -> Funding:
+    """The settlements of the one and then those of the other."""
+    names = ("ts", "rate", "mark")
+    ts, rate, mark = (np.concatenate([getattr(past, name), getattr(funding, name)]) for name in names)
+    return Funding(ts=ts, rate=rate, mark=mark)
+
+
+def _published(past: Series | None, one: Series, open_ts: I8, values: F8) -> Series:
+    """What the path's bars know from their opens on, after what is known in `past`."""
+    if past is not None:
+        known = past.available_ts < open_ts[0]
+        open_ts = np.concatenate([past.available_ts[known], open_ts])
+        values = np.concatenate([past.values[known], values])
+    return replace(one, available_ts=open_ts, values=values, delay=0, max_age=None)
 
 
 def _rows(model: Model, shapes: Shapes, number: int, steps: int, seed: np.random.SeedSequence) -> I8:
@@ -156,17 +197,17 @@ def _rates(funding: Funding | None, close_ts: I8) -> F8:
     return out
 
 
-def _funding(funding: Funding | None, bars: Bars, rate: F8) -> Funding | None:
+def _funding(funding: Funding | None, open_ts: I8, period: int, rate: F8) -> Funding | None:
     """Settlements within the bars, on the usual grid; `rate` (S,) is that of each bar, NaN where it is unknown."""
     if funding is None:
         return None
     if len(funding) < 2:
         return replace(funding, ts=funding.ts[:0], rate=funding.rate[:0], mark=funding.mark[:0])
     every = int(np.median(np.diff(funding.ts)))
-    first = int(bars.open_ts[0])
-    ts = np.arange(first + (int(funding.ts[-1]) - first) % every, int(bars.close_ts[-1]), every, dtype=np.int64)
-    row = np.searchsorted(bars.open_ts, ts, side="right") - 1
-    kept = (ts < bars.close_ts[row]) & np.isfinite(rate[row])
+    first = int(open_ts[0])
+    ts = np.arange(first + (int(funding.ts[-1]) - first) % every, int(open_ts[-1]) + period, every, dtype=np.int64)
+    row = np.searchsorted(open_ts, ts, side="right") - 1
+    kept = (ts < open_ts[row] + period) & np.isfinite(rate[row])
     return Funding(ts=ts[kept], rate=rate[row[kept]], mark=np.full(int(kept.sum()), np.nan))
 
 

@@ -40,6 +40,7 @@ __all__ = [
     "bootstrap",
     "fan",
     "log_returns",
+    "outcomes",
     "simulate",
 ]
 
@@ -158,7 +159,7 @@ def simulate(
         measure(batch, _account(model, held, first, len(batch), steps, key), floor, limit)
 
     in_order(one, range(0, paths, size), jobs)
-    return _outcomes(out, model.level, steps, ruin, drawdown, None)
+    return outcomes(out, model.level, steps, ruin, drawdown, None)
 
 
 def bootstrap(
@@ -206,7 +207,7 @@ def bootstrap(
         measure_stationary(out[first : first + size], first, steps, key, returns, logs, 1.0 / block, floor, limit)
 
     in_order(one, range(0, resamples, size), jobs)
-    return _outcomes(out, None, steps, ruin, drawdown, block)
+    return outcomes(out, None, steps, ruin, drawdown, block)
 
 
 def fan(
@@ -281,7 +282,7 @@ def _counted(paths: int, steps: int, least: int = 1) -> None:
             raise ConfigError(f"{name} must be in {low} … {most:,}, was {given}")
 
 
-def _outcomes(
+def outcomes(
     out: npt.NDArray[np.void],
     level: int | None,
     steps: int,
@@ -289,6 +290,7 @@ def _outcomes(
     drawdown: float | None,
     block: int | None,
 ) -> Outcomes:
+    """Of (P,) EXCURSION."""
     recovered = out["regained_at"] != NEVER
     return Outcomes(
         level=level,

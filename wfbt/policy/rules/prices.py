@@ -46,11 +46,11 @@ def ema_rsi_adx(
     side = np.sign(spread)
     crossed = warm & (side != np.concatenate(([0.0], side[:-1])))
     target = carried(warm, (crossed, 0.0), (short, -1.0), (long, 1.0))
-    out = pd.DataFrame({"target": np.where(warm, target, np.nan)}, index=bars.index)
+    out = {"target": np.where(warm, target, np.nan)}
     for name, factor in (("stop", stop_atr), ("take", take_atr)):
         if factor is not None:
             out[name] = np.where(warm, factor * ranges, np.nan)
-    return out
+    return pd.DataFrame(out, index=bars.index)
 
 
 @rule(valid=lambda fast, slow, **_: fast < slow)
