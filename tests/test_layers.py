@@ -31,6 +31,7 @@ ORDER = [
     "results",
     "setups",
     "assembly",
+    "networks",
     "checks",
     "pipeline",
     "cli",

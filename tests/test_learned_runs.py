@@ -24,13 +24,23 @@ def told(folder, **sections):
 
 def test_a_model_runs_as_a_rule_does_and_every_seed_is_a_candidate(tmp_path):
     artefact(tmp_path / "model", {"policy": {}}, seeds=(0, 1, 2))
-    run, result = told(tmp_path, policy={"rule": None, "search": {}, "model": "model"})
+    run, result = told(
+        tmp_path, policy={"rule": None, "search": {}, "model": "model"}, folds={"count": 2, "train": "56d"}
+    )
     assert result["oos"]["trades"] > 10
     assert is_number(result["oos"]["sharpe"])
     assert {fold["params"]["seed"] for fold in result["folds"]} <= {0, 1, 2}
-    assert [fold["candidates"] for fold in result["folds"]] == [3, 3, 3]
+    assert [fold["candidates"] for fold in result["folds"]] == [3, 3]
     manifest = json.loads((run.folder / "manifest.json").read_text())
     assert manifest["rule"]["name"] == "model"
+    assert result["models"]["policy"]["provenance"] == "recorded"
+    assert [one["seed"] for one in result["seeds"]["each"]] == [0, 1, 2]
+    low, high = result["seeds"]["interval"]["low"], result["seeds"]["interval"]["high"]
+    assert low <= result["seeds"]["interquartile_mean"] <= high
+    assert result["seeds"]["worst"]["sharpe"] == min(one["sharpe"] for one in result["seeds"]["each"])
+    assert result["baselines"]["random"]["accounts"] == 100
+    assert result["baselines"]["rule_alone"] is None
+    assert result["baselines"]["reasons"]["rule_alone"] == "no rule stands beside the network"
 
 
 def test_a_model_that_watches_its_account_is_replayed_in_it_the_same_on_any_number_of_threads(tmp_path):
@@ -52,6 +62,20 @@ def test_a_rule_that_a_model_confirms_trades_less_often_or_smaller(tmp_path, mod
     _, alone = told(tmp_path / "alone", policy=rule)
     hybrid = {"propose": rule, "confirm": {"model": "../model"}, "mode": mode}
     _, result = told(tmp_path / "hybrid", policy={"rule": None, "search": {}, "hybrid": hybrid})
+    beside = result["baselines"]["rule_alone"]
+    assert beside["rule"] == "sma_cross"
+    if all(
+        one["params"] == other["params"]
+        for one, other in zip(
+            [
+                {key.partition(".")[2]: value for key, value in fold["params"].items() if key.startswith("propose.")}
+                for fold in result["folds"]
+            ],
+            [fold["params"] for fold in alone["folds"]],
+            strict=True,
+        )
+    ):
+        assert beside["total_return"] == alone["oos"]["total_return"]
     assert 0 < result["oos"]["exposure"] <= alone["oos"]["exposure"]
 
 

@@ -36,6 +36,7 @@ from wfbt.features.market_regimes import regime_plan
 from wfbt.files import sync_folder
 from wfbt.ledger.chain import Chain
 from wfbt.ledger.ledger import Ledger
+from wfbt.networks import networks_section
 from wfbt.policy.base import Policy
 from wfbt.registry import provenance
 from wfbt.registry.looks import cell_looks, look_of
@@ -173,7 +174,7 @@ def run(
         result["overfitting"] = overfitting_section(walk, benchmark, config.seed, result["trials"]["looks_by_anyone"])
         progress("stress, capacity and decay", 0, 0)
         ran = Ran.of(study, walk, config.seed)
-        result |= _hardship(config, ran, benchmark, jobs)
+        result |= _hardship(config, ran, benchmark, jobs) | networks_section(study, walk, benchmark, config.seed)
         put_through = time.monotonic()
         result = _simulated(config, ran, result, jobs, progress)
         simulated = time.monotonic()
