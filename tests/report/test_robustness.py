@@ -95,7 +95,7 @@ def test_what_was_not_tested_says_why():
 
 def test_figures_are_drawn_of_what_there_is():
     told = section()
-    assert set(robustness_figures(told)) == {"robust_surface", "robust_params", "robust_timing"}
+    assert set(robustness_figures(told)) == {"robust_surface", "robust_params", "robust_late", "robust_misread"}
     assert robustness_figures(None) == {}
     told |= {"params": None, "delay": None, "noise": None}
     assert robustness_figures(told) == {}

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from html import escape
+from math import log10
 from typing import Any
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from wfbt.report.figures import HELD, LOSS, OWN, PAST, laid_out
+from wfbt.report.figures import HELD, LOSS, OWN, PAST, laid_out, log_ticks
 from wfbt.report.formats import listing, reason, show
+from wfbt.report.worry import worry
 
 CellOf = Callable[[Mapping[str, Any] | None, str, str], Any]
 
@@ -24,15 +26,45 @@ SIZED = (
     ("unfilled", "percent"),
 )
 MOST_SIGNALS = 6
+HALF = 0.5
+ROOM = 10.0
+"""Below so many times the account's size, a size that halves the alpha is near."""
 COLOURS = (OWN, HELD, PAST, LOSS, "#4d9a6a", "#8f6bc2")
 
 
 def capacity_section(told: Mapping[str, Any] | None, cell: CellOf) -> dict[str, Any]:
     """Sentences and a row for each size."""
     if told is None:
-        return {"rows": [], "sentences": []}
+        return {"rows": [], "sentences": [], "worry": ""}
     rows = [(show(one["size"], "money"), [cell(one, key, kind) for key, kind in SIZED]) for one in told["sizes"]]
-    return {"rows": rows, "sentences": capacity_sentences(told)}
+    return {"rows": rows, "sentences": capacity_sentences(told), "worry": capacity_worry(told)}
+
+
+def capacity_worry(told: Mapping[str, Any]) -> str:
+    """Is there room above the money that the account begins with?"""
+    if told["alpha"] is None:
+        return f"Nobody knows: {reason(told, 'half')}."
+    half, own, found = told["half"], told["own_size"], []
+    if not told["impact"] and not told["caps"]:
+        found.append("nothing was charged for size, so this says nothing of a larger account")
+    if told["alpha"] <= 0:
+        found.append(f"without any impact it makes {show(told['alpha'], 'signed')} a year, and no size mends that")
+    if half is not None and own * ROOM > half:
+        found.append(
+            f"half of the alpha is gone at {show(half, 'money')}, and the account begins with {show(own, 'money')}"
+        )
+    again = [
+        one for one in told["sizes"] if half is not None and one["size"] > half and (one["retention"] or 0.0) > HALF
+    ]
+    if again:
+        largest = again[-1]
+        found.append(
+            f"{show(largest['size'], 'money')} keeps {show(largest['retention'], 'percent')} again: the replays went "
+            "different ways, so none of these sizes is a border"
+        )
+    if found or half is not None:
+        return worry(found, f"half of the alpha is left at more than {ROOM:g} times the size of the account")
+    return worry([], f"no size tried took half of the alpha ({reason(told, 'half')})")
 
 
 def capacity_sentences(told: Mapping[str, Any]) -> list[str]:
@@ -63,7 +95,7 @@ def capacity_sentences(told: Mapping[str, Any]) -> list[str]:
 def decay_section(told: Mapping[str, Any] | None, cell: CellOf) -> dict[str, Any]:
     """Sentences and a row for each signal."""
     if told is None:
-        return {"rows": [], "sentences": [], "level": ""}
+        return {"rows": [], "sentences": [], "worry": "", "level": ""}
     rows = []
     for name, one in told["signals"].items():
         first = {
@@ -74,7 +106,26 @@ def decay_section(told: Mapping[str, Any] | None, cell: CellOf) -> dict[str, Any
         cells = [cell(first, "ic", "precise"), cell(first, "error", "precise"), cell(one, "p", "ratio")]
         cells += [cell(one, key, "hours") for key in ("half_life_hours", "low_hours", "high_hours")]
         rows.append((name, cells))
-    return {"rows": rows, "sentences": decay_sentences(told), "level": show(told["level"], "percent")}
+    return {
+        "rows": rows,
+        "sentences": decay_sentences(told),
+        "worry": decay_worry(told),
+        "level": show(told["level"], "percent"),
+    }
+
+
+def decay_worry(told: Mapping[str, Any]) -> str:
+    """Which signals are traded too late, and which cannot be told from chance."""
+    blind = [_called(name) for name, one in told["signals"].items() if one["half_life_hours"] is None]
+    late = [_called(name) for name, one in told["signals"].items() if one["outlasts"] is False]
+    found = [f"what {listing(late)} knew may be worth half before it is traded"] if late else []
+    if blind:
+        found.append(f"nothing shows how long {listing(blind)} lasts, or that it lasts at all")
+    return worry(found, "every signal outlasts twice the time from decision to fill")
+
+
+def _called(name: str) -> str:
+    return "the signal" if name == "all" else f"the signal of {name}"
 
 
 def decay_sentences(told: Mapping[str, Any]) -> list[str]:
@@ -124,11 +175,22 @@ def _by_size(told: Mapping[str, Any] | None) -> go.Figure | None:
         )  # fmt: skip
     for key, label in (("half", "half the alpha"), ("best", "most money")):
         if told[key] is not None:
-            figure.add_vline(x=told[key], line={"color": PAST, "dash": "dot"}, annotation_text=label)
+            figure.add_vline(x=told[key], line={"color": PAST, "dash": "dot"})
+            # On a logarithmic axis plotly takes a shape's place as it is, and an annotation's as its logarithm.
+            figure.add_annotation(
+                x=log10(told[key]), y=1.0, yref="paper", text=label, showarrow=False, xanchor="left", yanchor="top",
+                font={"size": 11, "color": PAST},
+            )  # fmt: skip
     figure.update_xaxes(type="log", title_text="size of the account", tickformat="~s")
     figure.update_yaxes(title_text="return a year", tickformat=".1%", secondary_y=False)
     figure.update_yaxes(
-        title_text="slippage, bps", tickformat=".1f", rangemode="tozero", showgrid=False, secondary_y=True
+        title_text="slippage, bps",
+        tickformat="~g",
+        nticks=6,
+        tickmode="auto",
+        rangemode="tozero",
+        showgrid=False,
+        secondary_y=True,
     )
     return laid_out(figure, 320, hovermode="x unified")
 
@@ -147,6 +209,7 @@ def _by_lag(told: Mapping[str, Any] | None) -> go.Figure | None:
             )
         )  # fmt: skip
     figure.add_hline(y=0.0, line={"color": PAST, "width": 1})
-    figure.update_xaxes(type="log", title_text="hours after the decision")
+    ends = [lag * hours for _, one in known for lag in (one["lags"][0], one["lags"][-1])]
+    figure.update_xaxes(type="log", title_text="hours after the decision", tickvals=log_ticks(min(ends), max(ends)))
     figure.update_yaxes(title_text="rank correlation")
     return laid_out(figure, 300)

@@ -62,6 +62,32 @@ def grows_apart(curves: Curves) -> bool:
     return bool(ratio.max() > GROWTH or ratio.min() < 1 / GROWTH)
 
 
+LADDERS = (
+    (1.0,),
+    (1.0, 3.0),
+    (1.0, 2.0, 5.0),
+    (1.0, 1.5, 2.0, 3.0, 5.0, 7.0),
+    (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0),
+)
+"""Steps of a decade, from few to many."""
+FEWEST_TICKS = 4
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """Round numbers from `low` to `high`, both above 0, for a logarithmic axis: the fewest that mark it.
+
+    Plotly's own choice names every digit of a decade, or of a small range none but its ends.
+    """
+    first, last = int(np.floor(np.log10(low))), int(np.ceil(np.log10(high)))
+    ticks: list[float] = []
+    for ladder in LADDERS:
+        marks = [float(f"{step}e{decade}") for decade in range(first, last + 1) for step in ladder]
+        ticks = [mark for mark in marks if low <= mark <= high]
+        if len(ticks) >= FEWEST_TICKS:
+            break
+    return ticks
+
+
 def account(curves: Curves) -> go.Figure | None:
     """Equity against buy-and-hold, drawdown and exposure on one time axis, with the fold borders."""
     if not len(curves.ts):
@@ -96,7 +122,13 @@ def account(curves: Curves) -> go.Figure | None:
             x=x, y=1, xref="x", yref="paper", text=str(curves.fold[border]), showarrow=False,
             xanchor="left", yanchor="top", font={"size": 10, "color": PAST},
         )  # fmt: skip
-    figure.update_yaxes(title_text="equity", tickformat="~s", type="log" if grows_apart(curves) else "linear", row=1)
+    apart, both = grows_apart(curves), np.stack((curves.equity, curves.benchmark))
+    # The page takes the ticks away again when its reader asks for the plain axis.
+    ticks = log_ticks(float(both.min()), float(both.max())) if both.min() > 0 else None
+    figure.update_yaxes(
+        title_text="equity", tickformat="~s", type="log" if apart else "linear", tickvals=ticks,
+        tickmode="array" if apart else "auto", row=1,
+    )  # fmt: skip
     figure.update_yaxes(title_text="drawdown", tickformat=".0%", row=2)
     figure.update_yaxes(title_text="exposure", tickformat=".0%", row=3)
     figure.update_xaxes(type="date", hoverformat="%Y-%m-%d %H:%M")
@@ -127,7 +159,9 @@ def growth(curves: Curves) -> go.Figure | None:
         _line(curves.ts, curves.equity / curves.equity[0], "Out of sample", OWN, ".2f", width=2, legend=True)
     )
     figure.update_xaxes(type="date", hoverformat="%Y-%m-%d")
-    figure.update_yaxes(title_text="growth of 1", tickformat="~g")
+    drawn = np.concatenate([np.asarray(trace.y, np.float64) for trace in figure.data])
+    ticks = log_ticks(float(drawn.min()), float(drawn.max())) if drawn.min() > 0 else None
+    figure.update_yaxes(title_text="growth of 1", tickformat="~g", tickvals=ticks, tickmode="auto")
     return laid_out(figure, 340)
 
 

@@ -52,15 +52,18 @@ EXITS: dict[str, str] = {"target": "rule", "take": "take-profit", "trail": "trai
 
 
 def show(value: Any, kind: str) -> str:
-    """`value` as text of one kind: percent, signed, change, ratio, precise, step, money, bps, hours, count or text.
+    """`value` as text of one kind: percent, fine, signed, change, ratio, precise, step, money, bps, hours, count, text.
 
-    signed is a percentage with its sign, change a difference of two in percentage points, step a ratio with its sign.
+    fine is a percentage of two digits, signed one with its sign, change a difference of two in percentage points, step
+    a ratio with its sign.
     """
     if value is None:
         return MISSING
     match kind:
         case "percent":
             return f"{_unsigned(value, 3):,.1%}"
+        case "fine":
+            return f"{_unsigned(value, 4):,.2%}"
         case "signed":
             return f"{value:+,.1%}" if round(value, 3) else "0.0%"
         case "ratio":

@@ -6,12 +6,18 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from wfbt.report.formats import reason
+from wfbt.report.worry import worry
+
 if TYPE_CHECKING:
     from wfbt.report.page import Cell, Notes
 
 Inputs = Mapping[str, Any]
 
 RARE = 0.001
+CONFIDENT = 0.95
+EVEN = 0.5
+"""Where the best candidate of one half of the days does no better than any in the other."""
 BEYOND_LUCK = 2.58
 """z that a worthless strategy reaches once in 200 tries, one-sided."""
 
@@ -35,6 +41,36 @@ def luck(result: Mapping[str, Any], notes: Notes) -> list[Row]:
     for sleeve, own in (told.get("sleeves") or {}).items():
         rows += [_row(own, key, notes, f"{sleeve}: ") for key in OF_A_SEARCH]
     return rows + _folds(told.get("fold_concentration") or {}, notes)
+
+
+def luck_told(result: Mapping[str, Any]) -> tuple[str, str] | None:
+    """One sentence on how far from luck the result is, and one on what of it would worry; None without numbers."""
+    told = result.get("overfitting")
+    if not told:
+        return None
+    z, deflated, needed = told.get("sharpe_z"), told.get("dsr"), told.get("min_track_record")
+    if z is None:
+        said = f"How far the Sharpe ratio is from luck is not known: {reason(told, 'sharpe_z')}."
+    else:
+        said = f"The Sharpe ratio lies {z:.2f} standard errors from 0"
+        said += (
+            "." if deflated is None else f"; the deflated Sharpe ratio, after the looks counted, is {chance(deflated)}."
+        )
+    found = []
+    if z is None:
+        found.append("what cannot be measured against luck may be luck")
+    elif z <= 0:
+        found.append("nothing in it points to skill")
+    elif z < BEYOND_LUCK:
+        found.append(f"luck alone gets beyond {z:.2f} more often than once in 200 tries")
+    if deflated is not None and deflated < CONFIDENT:
+        found.append(f"a deflated Sharpe ratio of {chance(deflated)} is short of {CONFIDENT:.0%}")
+    days = (((told.get("inputs") or {}).get("min_track_record")) or {}).get("n")
+    if needed is not None and days is not None and needed > days:
+        found.append(f"its record of {days:,} days is shorter than the {needed:,.0f} that it needs")
+    if told.get("pbo") is not None and told["pbo"] >= EVEN:
+        found.append(f"choosing the best candidate was worth nothing in {chance(told['pbo'])} of the halves")
+    return said, worry(found, "what was tested speaks against luck, as far as the looks at these days are all counted")
 
 
 def chance(value: float) -> str:

@@ -16,14 +16,20 @@ from wfbt.report.curves import Curves
 from wfbt.report.figures import figures, grows_apart, monthly_returns
 from wfbt.report.formats import CAUSES, EXITS, METRICS, MISSING, moment, params, plain, reason, show
 from wfbt.report.leakage import section
-from wfbt.report.overfitting import luck
+from wfbt.report.monte_carlo import monte_carlo_section, rested
+from wfbt.report.monte_carlo_figures import monte_carlo_figures
+from wfbt.report.openings import cost_told, folds_told
+from wfbt.report.overfitting import luck, luck_told
 from wfbt.report.regimes import growth_by_regime, regimes_section
 from wfbt.report.robustness import robustness_figures, robustness_section
+from wfbt.report.ruin import ruin_section
+from wfbt.report.ruin_figures import ruin_figures
 from wfbt.report.stress import stress_section
 from wfbt.report.summary import break_even, grouped, headlines, searched, span, stopped_apart
 from wfbt.report.trials import tried
 from wfbt.report.volatility import volatility_figures, volatility_section
 from wfbt.report.walks import walk_parts
+from wfbt.report.worry import unworried
 
 LATER = (
     "leakage", "regimes", "volatility", "robustness", "stress", "overfitting", "monte_carlo", "ruin",
@@ -70,7 +76,8 @@ def render_index(result: Mapping[str, Any], curves: Curves, trades: pd.DataFrame
     folds = result.get("folds") or []
     moved, fixed = searched(folds)
     plots = figures(result, curves, trades) | volatility_figures(result) | capacity_figures(result)
-    plots |= robustness_figures(result.get("robustness"))
+    plots |= robustness_figures(result.get("robustness")) | monte_carlo_figures(result.get("monte_carlo"))
+    plots |= ruin_figures(result.get("ruin"))
     if (by_regime := growth_by_regime(result.get("regimes"), curves)) is not None:
         plots["regimes"] = by_regime
     drawn = {name: _script_json(figure.to_json()) for name, figure in plots.items()}
@@ -88,14 +95,21 @@ def render_index(result: Mapping[str, Any], curves: Curves, trades: pd.DataFrame
         ladder=_ladder(result, notes),
         ladder_apart=stopped_apart(result.get("realism") or {}),
         break_even=break_even(result),
+        cost_told=cost_told(result),
+        folds_told=folds_told(result),
         no_ladder=reason(result, "realism"),
         causes=_causes(result, notes),
         no_causes=reason(result, "attribution"),
         missed=_missed(result, notes),
         luck=luck(result, notes),
         volatility=volatility_section(result, notes.cell),
+        luck_told=luck_told(result),
         robust=robustness_section(result.get("robustness"), notes.cell),
         stress=stress_section(result.get("stress"), notes.cell),
+        paths_made=monte_carlo_section(result.get("monte_carlo"), notes.cell),
+        rested=rested(result),
+        ruined=ruin_section(result.get("ruin"), notes.cell),
+        unworried=unworried,
         capacity=capacity_section(result.get("capacity"), notes.cell),
         decay=decay_section(result.get("decay"), notes.cell),
         months=_months(curves),

@@ -14,6 +14,7 @@ import plotly.graph_objects as go
 from wfbt.report.curves import Curves
 from wfbt.report.figures import laid_out
 from wfbt.report.formats import MISSING, listing, reason, show
+from wfbt.report.worry import worry
 
 COLOURS = {
     **dict.fromkeys(("calm", "bull"), "#3f9c8f"),
@@ -41,6 +42,7 @@ def regimes_section(told: Mapping[str, Any] | None, cell: Callable[..., Any]) ->
         return {}
     return {
         "meaning": meaning(told),
+        "worry": regimes_worry(told),
         "rows": [(name, [cell(row, key, kind) for key, kind in COLUMNS]) for name, row in told["by_regime"].items()],
         "names": told["names"],
         "folds": fold_rows(told),
@@ -74,6 +76,22 @@ def meaning(told: Mapping[str, Any]) -> list[str]:
             verdict = f"which chance alone shows in {count}: these days cannot tell the regimes apart"
         sentences.append(f"The Sharpe ratio was {both}, {verdict}.")
     return sentences
+
+
+def regimes_worry(told: Mapping[str, Any]) -> str:
+    """Regimes in which the account lost, or the only one in which it gained."""
+    rows = {name: row for name, row in told["by_regime"].items() if row["days"] and row["total_return"] is not None}
+    lost = [name for name, row in rows.items() if row["total_return"] < 0]
+    won = [name for name, row in rows.items() if row["total_return"] > 0]
+    if not rows:
+        return "Nobody knows: no regime has a return."
+    found = []
+    if lost:
+        parts = [f"{show(-rows[name]['total_return'], 'percent')} in {name} markets" for name in lost]
+        found.append(f"it lost {listing(parts)}")
+    if len(won) == 1 and len(rows) > 1:
+        found.append(f"{won[0]} markets made all that it gained")
+    return worry(found, "it lost in no regime")
 
 
 def _ratio(row: Mapping[str, Any]) -> str:

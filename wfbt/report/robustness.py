@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Any
 
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from wfbt.report.figures import HELD, LOSS, OWN, PAST, laid_out
 from wfbt.report.formats import MISSING, listing, reason, show
-from wfbt.report.robustness_words import NAMES
+from wfbt.report.robustness_words import NAMES, robustness_worry
 
 MOST_CURVES = 12
+HALF = 0.5
+"""Of the Sharpe ratio: what may be lost before a sentence says so."""
 
 
 def robustness_section(told: Mapping[str, Any] | None, cell: Callable[..., Any]) -> dict[str, Any]:
@@ -21,7 +22,12 @@ def robustness_section(told: Mapping[str, Any] | None, cell: Callable[..., Any])
     if not told:
         return {}
     return {
-        "base": MISSING if told["base"] is None else show(told["base"], "ratio"),
+        "worry": robustness_worry(told),
+        "says": (
+            "There is no Sharpe ratio out of sample."
+            if told["base"] is None
+            else f"The Sharpe ratio out of sample is {show(told['base'], 'ratio')}."
+        ),
         "rows": [row for key in NAMES if told[key] for row in _rows(key, told[key], cell)],
         "off": [(NAMES[key].lower(), reason(told, key)) for key in NAMES if not told[key]],
         "sentences": [
@@ -89,7 +95,16 @@ def _params(one: Mapping[str, Any], told: Mapping[str, Any]) -> str:
         said += f". {listing([name for name, _ in moves])} matter{'s' if len(moves) == 1 else ''} most"
     if one["refused"]:
         said += f". The rule refused {one['refused']} neighbours"
-    return said + ". It should worry you where close neighbours lose what the choice makes."
+    if not _gained(told):
+        best = one["quantiles"]["q95"]
+        return said + (
+            f". One in twenty reaches {best:.2f} where the choice loses: the spread of luck, and no better choice."
+            if best > 0
+            else ". Nineteen of twenty neighbours lose too: no other choice nearby would have saved it."
+        )
+    return said + (
+        ". Close neighbours lose what the choice makes." if low <= 0 else ". Its close neighbours make money too."
+    )
 
 
 def _delay(one: Mapping[str, Any], told: Mapping[str, Any]) -> str:
@@ -100,17 +115,25 @@ def _delay(one: Mapping[str, Any], told: Mapping[str, Any]) -> str:
     said = f"One bar late the Sharpe ratio is {first:.2f} where it was {told['base']:.2f}"
     if last["bars"] > 1 and last["sharpe"] is not None:
         said += f", {last['bars']} bars late {last['sharpe']:.2f}"
-    return said + ". A result that is gone one bar later lived on fills that nobody gets."
+    if not _gained(told):
+        return said + "."
+    if first <= 0:
+        return said + ". It is gone one bar later: it lived on fills that nobody gets."
+    return said + (
+        ". More than half of it hangs on the first bar."
+        if first < HALF * told["base"]
+        else ". It does not need the first fill."
+    )
 
 
 def _noise(one: Mapping[str, Any], told: Mapping[str, Any]) -> str:
     if not one["quantiles"]:
         return "Misread prices: no account has a Sharpe ratio."
     low, high = one["quantiles"]["q05"], one["quantiles"]["q95"]
-    return (
-        f"With prices misread by {one['noise']:.2%} it lies between {low:.2f} and {high:.2f} in nine of ten draws. A "
-        "wide span says that the signals hang on the last digit of a price."
-    )
+    said = f"With prices misread by {one['noise']:.2%} it lies between {low:.2f} and {high:.2f} in nine of ten draws"
+    if told["base"] is not None and high - low > abs(told["base"]):
+        return said + ". That span is wider than the result: its signals hang on the last digit of a price."
+    return said + ", a span that is narrower than the result."
 
 
 def _skip(one: Mapping[str, Any], told: Mapping[str, Any]) -> str:
@@ -118,10 +141,15 @@ def _skip(one: Mapping[str, Any], told: Mapping[str, Any]) -> str:
     if not known:
         return ""
     last = known[-1]
-    return (
+    low = last["quantiles"]["q05"]
+    said = (
         f"With {last['missed']:.0%} of its {one['entries']:,} entries missed one account in twenty stays below "
-        f"{last['quantiles']['q05']:.2f}. A steep fall says that a few trades made the result."
+        f"{low:.2f}."
     )
+    if not _gained(told):
+        return said
+    few = low < HALF * told["base"]
+    return said + (" A few trades made the result." if few else " No handful of trades made the result.")
 
 
 def _bootstrap(one: Mapping[str, Any], told: Mapping[str, Any]) -> str:
@@ -132,7 +160,11 @@ def _bootstrap(one: Mapping[str, Any], told: Mapping[str, Any]) -> str:
     said += f"Sharpe ratio below {one['quantiles']['q05']:.2f}"
     if growth and fall:
         said += f", grown less than {growth['q05']:+.1%} a year or fallen by more than {fall['q95']:.1%}"
-    return said + ". Below zero, luck alone could have made this result."
+    if not _gained(told):
+        return said + "."
+    if one["quantiles"]["q05"] > 0:
+        return said + ". That is above zero: the days carry their result in another order too."
+    return said + ". That is below zero: luck alone could have made this result."
 
 
 def _costs(one: Mapping[str, Any], told: Mapping[str, Any]) -> str:
@@ -141,7 +173,12 @@ def _costs(one: Mapping[str, Any], told: Mapping[str, Any]) -> str:
     ]
     if not known:
         return ""
-    return f"Dearer trading leaves {listing(known)}. An edge that costs can halve is thinner than one's guess of them."
+    said = f"Dearer trading leaves {listing(known)}."
+    if not _gained(told):
+        return said
+    left = next(level["sharpe"] for level in one["levels"] if level["sharpe"] is not None)
+    thin = left < HALF * told["base"]
+    return said + (" Such an edge is thinner than anybody's guess of its costs." if thin else "")
 
 
 def _latency(one: Mapping[str, Any], told: Mapping[str, Any]) -> str:
@@ -157,8 +194,20 @@ def _offsets(one: Mapping[str, Any], told: Mapping[str, Any]) -> str:
     pairs = listing([f"{level['sharpe']:.2f} ({level['base']:.2f})" for level in known])
     return (
         f"With the folds cut elsewhere and searched anew it came to {pairs}; in brackets the run itself on the same "
-        "days. A result that moves with the borders was found by them."
+        f"days. {_moved(known)}"
     )
+
+
+def _moved(known: Sequence[Mapping[str, Any]]) -> str:
+    """Did a gain and a loss change places with the borders of the folds?"""
+    turned = [one for one in known if (one["sharpe"] > 0) != (one["base"] > 0)]
+    if turned:
+        return "A result that changes its sign with the borders was found by them."
+    return "Its sign does not hang on the borders."
+
+
+def _gained(told: Mapping[str, Any]) -> bool:
+    return told["base"] is not None and bool(told["base"] > 0)
 
 
 _SENTENCES: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, Any]], str]] = {
@@ -180,9 +229,8 @@ def robustness_figures(told: Mapping[str, Any] | None) -> dict[str, go.Figure]:
     drawn: dict[str, go.Figure | None] = {
         "robust_surface": _surface(told["params"]),
         "robust_params": _curves(told["params"]),
-        "robust_timing": _timing(told),
     }
-    return {name: figure for name, figure in drawn.items() if figure is not None}
+    return {name: figure for name, figure in drawn.items() if figure is not None} | _timing(told)
 
 
 def _signed(share: float) -> str:
@@ -229,37 +277,34 @@ def _curves(one: Mapping[str, Any] | None) -> go.Figure | None:
     return laid_out(figure, 340)
 
 
-def _timing(told: Mapping[str, Any]) -> go.Figure | None:
+def _timing(told: Mapping[str, Any]) -> dict[str, go.Figure]:
     """Sharpe ratio by bars late, and of each draw of noise, on one scale."""
-    late, misread = told["delay"], told["noise"]
-    if not late and not misread:
-        return None
-    figure = make_subplots(
-        rows=1, cols=2, shared_yaxes=True, column_widths=[0.6, 0.4], horizontal_spacing=0.05,
-        subplot_titles=["all decisions late by so many bars", "prices misread, one point a draw"],
-    )  # fmt: skip
-    if late:
-        figure.add_trace(
+    late = told["delay"]["fixed"] if told["delay"] else []
+    ordered = sorted(value for value in (told["noise"] or {}).get("draws", []) if value is not None)
+    known = [one["sharpe"] for one in late if one["sharpe"] is not None]
+    drawn = {}
+    if known:
+        drawn["robust_late"] = go.Figure(
             go.Scatter(
-                x=[one["bars"] for one in late["fixed"]], y=[one["sharpe"] for one in late["fixed"]], showlegend=False,
-                mode="lines+markers", line={"color": OWN, "width": 1.8},
-                hovertemplate="%{x} bars: %{y:.2f}<extra></extra>",
-            ),
-            row=1, col=1,
+                x=[one["bars"] for one in late], y=[one["sharpe"] for one in late], mode="lines+markers",
+                line={"color": OWN, "width": 1.8}, hovertemplate="%{x} bars: %{y:.2f}<extra></extra>",
+            )
         )  # fmt: skip
-        figure.update_xaxes(dtick=1 if len(late["fixed"]) < 12 else None, row=1, col=1)
-    if misread:
-        ordered = sorted(value for value in misread["draws"] if value is not None)
-        figure.add_trace(
+        drawn["robust_late"].update_xaxes(title_text="bars late", dtick=1 if len(late) < 12 else None)
+    if ordered:
+        drawn["robust_misread"] = go.Figure(
             go.Scatter(
                 x=list(range(1, len(ordered) + 1)), y=ordered, mode="markers", marker={"color": HELD, "size": 6},
-                showlegend=False, hovertemplate="%{y:.2f}<extra></extra>",
-            ),
-            row=1, col=2,
+                hovertemplate="%{y:.2f}<extra></extra>",
+            )
         )  # fmt: skip
-        figure.update_xaxes(title_text="draws, lowest first", row=1, col=2)
-    if told["base"] is not None:
-        figure.add_hline(y=told["base"], line={"color": PAST, "width": 1, "dash": "dot"})
-    figure.update_yaxes(title_text="Sharpe", row=1, col=1)
-    figure.update_annotations(font_size=13)
-    return laid_out(figure, 320)
+        drawn["robust_misread"].update_xaxes(title_text="draws, lowest first")
+    base = [told["base"]] if told["base"] is not None else []
+    ends = [*known, *ordered, *base]
+    for figure in drawn.values():
+        if base:
+            figure.add_hline(y=base[0], line={"color": PAST, "width": 1, "dash": "dot"})
+        room = 0.06 * ((max(ends) - min(ends)) or 1.0)
+        figure.update_yaxes(title_text="Sharpe", range=[min(ends) - room, max(ends) + room])
+        laid_out(figure, 300, showlegend=False)
+    return drawn

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from wfbt.report.formats import MISSING, listing, moment, reason, show
+from wfbt.report.worry import worry
 
 CellOf = Callable[[Mapping[str, Any] | None, str, str], Any]
 
@@ -68,9 +69,9 @@ def stress_sentences(told: Mapping[str, Any]) -> list[str]:
         out.append(
             f"The venue liquidated the account in {listing(broken)}: stops do not hold where prices gap over them."
         )
-    if not beyond and not broken:
-        out.append("Nothing was liquidated and no loss left the mandate.")
     helped = [name for name, one in played.items() if one["return_change"] > abs(worst["return_change"])]
     if helped:
         out.append(f"That {listing(helped)} would have paid so well says how much of the result hangs on single days.")
+    if len(out) == 1:
+        out.append(worry([], "nothing was liquidated and no loss left the mandate"))
     return out

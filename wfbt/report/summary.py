@@ -11,6 +11,7 @@ from wfbt.report.overfitting import BEYOND_LUCK
 from wfbt.report.robustness_words import robustness_finding
 from wfbt.report.trials import looked
 from wfbt.report.walks import same_account
+from wfbt.report.worry import unworried
 
 FEW_TRADES = 30
 _RIVALRY = (("total_return", "total return"), ("sharpe", "Sharpe"), ("max_drawdown", "drawdown"))
@@ -24,9 +25,9 @@ def headlines(result: Mapping[str, Any]) -> list[str]:
 def grouped(result: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
     """Everything else under its title, for the page; no group is empty."""
     groups = [
-        ("Result", [_tested(result), *_compared(result), *_across_folds(result)]),
+        ("Result", [_tested(result), *_compared(result), *across_folds(result)]),
         ("Luck and looks", [*_too_little(result.get("oos") or {}), *_looks(result)]),
-        ("Costs", [*_cost(result), *break_even(result)]),
+        ("Costs", [*cost(result), *break_even(result)]),
         (
             "Warnings",
             [
@@ -34,6 +35,7 @@ def grouped(result: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
                 *_hindsight(result),
                 *_trained(result),
                 *robustness_finding(result.get("robustness")),
+                *_simulated(result),
                 *_events(result.get("events") or {}),
             ],
         ),
@@ -51,11 +53,12 @@ def findings(result: Mapping[str, Any]) -> list[str]:
         _earned(result),
         *_too_little(result.get("oos") or {}),
         *_compared(result),
-        *_across_folds(result),
+        *across_folds(result),
         *_trained(result),
-        *_cost(result),
+        *cost(result),
         *break_even(result),
         *robustness_finding(result.get("robustness")),
+        *_simulated(result),
         *_events(events),
         *_looks(result),
         *_untested(result),
@@ -139,6 +142,13 @@ def _hindsight(result: Mapping[str, Any]) -> list[str]:
             f"and charts are those of path {walk['shown']}, which has the median Sharpe ratio."
         )
     return said
+
+
+def _simulated(result: Mapping[str, Any]) -> list[str]:
+    """What of simulated paths and of ruin would worry; nothing where nothing does."""
+    paths, ruin = result.get("monte_carlo") or {}, result.get("ruin") or {}
+    told = [("Simulated paths", paths.get("worry")), ("Ruin", (ruin.get("within_a_year") or {}).get("worry"))]
+    return [f"{what}: {said[0].lower()}{said[1:]}" for what, said in told if said and not unworried(said)]
 
 
 def _unreal(data: Mapping[str, Any]) -> list[str]:
@@ -247,7 +257,7 @@ def _against_benchmark(oos: Mapping[str, Any], benchmark: Mapping[str, Any]) -> 
     return [f"It beat buy-and-hold on {listing(better)}, in this one history."] if better else []
 
 
-def _across_folds(result: Mapping[str, Any]) -> list[str]:
+def across_folds(result: Mapping[str, Any]) -> list[str]:
     said = []
     outside = [fold.get("out_of_sample") or {} for fold in result.get("folds") or []]
     known = [part for part in outside if part.get("total_return") is not None]
@@ -262,7 +272,7 @@ def _across_folds(result: Mapping[str, Any]) -> list[str]:
     return said
 
 
-def _cost(result: Mapping[str, Any]) -> list[str]:
+def cost(result: Mapping[str, Any]) -> list[str]:
     gross = gross_profit(result)
     if gross is None:
         return []

@@ -12,7 +12,8 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from wfbt.report.figures import OWN, PAST, laid_out, thin
-from wfbt.report.formats import reason
+from wfbt.report.formats import listing, reason
+from wfbt.report.worry import worry
 
 MOST_PLOTS = 4
 MOST_POINTS = 1500
@@ -37,8 +38,29 @@ def volatility_section(result: Mapping[str, Any], cell: Callable[..., Any]) -> d
         "model": _named(first) if first else "",
         "hours": f"{first['horizon_hours']:g}" if first else "",
         "realised": first.get("realised", ""),
+        "worry": volatility_worry(told),
         "sentences": [_sentence(symbol, one) for symbol, one in told.items() if one["qlike"]],
     }
+
+
+def volatility_worry(told: Mapping[str, Any]) -> str:
+    """Forecasts that simpler ones beat, and those that are biased."""
+    known = {symbol: one for symbol, one in told.items() if one["qlike"]}
+    if not known:
+        return "Nobody knows: no forecast could be judged."
+    found = []
+    for symbol, one in known.items():
+        losses = one["qlike"]
+        better = [
+            words
+            for words, key in (("trailing volatility", "trailing"), ("ATR", "atr"))
+            if losses[key] < losses["model"]
+        ]
+        if better:
+            found.append(f"{symbol}: {listing(better)} did better than the model")
+        if one["mz"] is not None and one["mz"]["p"] is not None and one["mz"]["p"] < DOUBTFUL:
+            found.append(f"{symbol}: sizes that trust the forecast trust a biased one")
+    return worry(found, "no simpler forecast did better, and none is shown to be biased")
 
 
 def _missing(names: tuple[str, ...], why: str) -> dict[str, Any]:
