@@ -58,24 +58,12 @@ def test_a_model_that_watches_its_account_is_replayed_in_it_the_same_on_any_numb
 @pytest.mark.parametrize("seen", [(), SEEN])
 def test_a_rule_that_a_model_confirms_trades_less_often_or_smaller(tmp_path, mode, seen):
     artefact(tmp_path / "model", {"policy": {"account": seen}}, seeds=(3,))
-    rule = {"rule": "sma_cross", "search": {"fast": [4, 8], "slow": [24]}}
+    rule = {"rule": "sma_cross", "params": {"fast": 4, "slow": 24}, "search": {}}
     _, alone = told(tmp_path / "alone", policy=rule)
     hybrid = {"propose": rule, "confirm": {"model": "../model"}, "mode": mode}
     _, result = told(tmp_path / "hybrid", policy={"rule": None, "search": {}, "hybrid": hybrid})
-    beside = result["baselines"]["rule_alone"]
-    assert beside["rule"] == "sma_cross"
-    if all(
-        one["params"] == other["params"]
-        for one, other in zip(
-            [
-                {key.partition(".")[2]: value for key, value in fold["params"].items() if key.startswith("propose.")}
-                for fold in result["folds"]
-            ],
-            [fold["params"] for fold in alone["folds"]],
-            strict=True,
-        )
-    ):
-        assert beside["total_return"] == alone["oos"]["total_return"]
+    assert result["baselines"]["rule_alone"]["rule"] == "sma_cross"
+    assert result["baselines"]["rule_alone"]["total_return"] == alone["oos"]["total_return"]
     assert 0 < result["oos"]["exposure"] <= alone["oos"]["exposure"]
 
 
