@@ -18,6 +18,7 @@ from wfbt.report.formats import CAUSES, EXITS, METRICS, MISSING, moment, params,
 from wfbt.report.leakage import section
 from wfbt.report.monte_carlo import monte_carlo_section, rested
 from wfbt.report.monte_carlo_figures import monte_carlo_figures
+from wfbt.report.networks import networks_section
 from wfbt.report.openings import cost_told, folds_told
 from wfbt.report.overfitting import luck, luck_told
 from wfbt.report.regimes import growth_by_regime, regimes_section
@@ -91,6 +92,7 @@ def render_index(result: Mapping[str, Any], curves: Curves, trades: pd.DataFrame
         folds=[_fold(fold, moved, notes) for fold in folds],
         fixed=params(fixed) if fixed else "",
         sleeves=_sleeves(result.get("sleeves") or {}, notes),
+        networks=networks_section(result, notes.cell),
         regimes=regimes_section(result.get("regimes"), notes.cell),
         ladder=_ladder(result, notes),
         ladder_apart=stopped_apart(result.get("realism") or {}),
