@@ -44,7 +44,7 @@ def test_a_model_runs_as_a_rule_does_and_every_seed_is_a_candidate(tmp_path):
     page = (run.folder / "index.html").read_text()
     assert "<h2>Networks</h2>" in page
     assert "What it has to beat" in page
-    assert page.count('Each seed, out of sample') == 1
+    assert page.count("Each seed, out of sample") == 1
 
 
 def test_a_model_that_watches_its_account_is_replayed_in_it_the_same_on_any_number_of_threads(tmp_path):

@@ -132,6 +132,8 @@ def policy_of(given: PolicySection, base: Path, section: str = "policy") -> Poli
     """The rule, model, hybrid, ensemble or rotation that a policy section names, what it is made of loaded."""
 
     def load(part: Part | PolicySection, section: str) -> MadeOf:
+        if part.train is not None:
+            raise ConfigError(f"{section}.train is trained by wfbt train, and not replayed in this version")
         if part.model is not None:
             return learned_of(part, base, section)
         if part.rule is None:
@@ -308,10 +310,10 @@ def study_of(
             objective=config.folds.objective,
             jobs=jobs,
             learners=learners_of(config, given, market, deck, own),
-            scale=_regime_scale(config),
+            scale=regime_scale(config),
             forecast_limit=config.volatility is not None and config.volatility.limit,
         )
-    plan = _plan(config, deck, label_ends(deck, list(studies.values())))
+    plan = plan_of(config, deck, label_ends(deck, list(studies.values())))
     _check_predictions(config, plan, deck)
     check_models(config, plan, deck, studies.values())
     if config.sleeves is None:
@@ -364,7 +366,7 @@ def learners_of(
     return tuple(learners)
 
 
-def _regime_scale(config: schema.Strategy) -> tuple[float, ...]:
+def regime_scale(config: schema.Strategy) -> tuple[float, ...]:
     """What sizes are multiplied by in each regime; empty: nothing."""
     scaled = config.sizing.scale.regimes
     return tuple(scaled.get(name, 1.0) for name in config.regimes.names) if scaled and config.regimes else ()
@@ -414,7 +416,8 @@ def check_models(config: schema.Strategy, folds: Sequence[Fold], deck: Deck, stu
             check_unseen(model.place, model.artifact.manifest, folds, deck, int(config.folds.embargo))
 
 
-def _plan(config: schema.Strategy, deck: Deck, ends: I8 | None) -> list[Fold]:
+def plan_of(config: schema.Strategy, deck: Deck, ends: I8 | None) -> list[Fold]:
+    """The folds of a strategy; `ends` (T,) is the last bar that the label of each bar reads, None without labels."""
     given, close = config.folds, deck.close_ts
     if given.matrix is not None and given.scheme not in ("rolling", "anchored"):
         raise ConfigError(

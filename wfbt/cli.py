@@ -166,6 +166,56 @@ class _Progress:
 
 
 @main.command()
+@click.argument("strategy", type=click.Path(path_type=Path))
+@click.option("--folds", type=click.IntRange(min=1), help="Number of test windows.")
+@click.option("--seeds", type=click.IntRange(min=1), help="Networks of each fold.  [default: train.seeds]")
+@click.option("--set", "overrides", multiple=True, metavar="A.B=VALUE", help="Override one key of the strategy.")
+@click.option("--out", type=click.Path(path_type=Path), help="Where artefacts go.  [default: models]")
+@click.option("--jobs", type=click.IntRange(min=1), help="Processes.  [default: all cores]")
+@click.option("--board", type=click.Path(path_type=Path), help="Write TensorBoard logs here, if it is installed.")
+@click.option("--json", "as_json", is_flag=True, help="Print the artefacts as JSON.")
+@click.option("--quiet", is_flag=True, help="Print nothing but errors and the folders.")
+def train(
+    strategy: Path,
+    folds: int | None,
+    seeds: int | None,
+    overrides: tuple[str, ...],
+    out: Path | None,
+    jobs: int | None,
+    board: Path | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Train the networks of STRATEGY: those of every fold, and those of the last rows, for use."""
+    from wfbt.report.training import trained_table
+    from wfbt.training import train as teach
+
+    silent = quiet or as_json
+    try:
+        with _Progress(silent) as progress, redirect_stdout(sys.stderr):
+            found = teach(
+                strategy,
+                folds=folds,
+                seeds=seeds,
+                overrides=overrides,
+                out=out,
+                jobs=jobs,
+                board=board,
+                progress=progress,
+            )
+    except KeyboardInterrupt:
+        click.echo("interrupted; seeds that are done are kept, and the same command goes on with the others", err=True)
+        sys.exit(INTERRUPTED)
+    told = [one.to_dict() for one in found]
+    if as_json:
+        click.echo(json.dumps(told, ensure_ascii=False))
+    elif quiet:
+        click.echo("\n".join(one["folder"] for one in told))
+    else:
+        click.echo(trained_table(told))
+
+
+@main.command()
 @click.argument("run_dir", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("fills", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--within", metavar="DURATION", help="Orders further apart are two, not one.  [default: a bar]")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
     BeforeValidator,
     Discriminator,
     Field,
-    PlainValidator,
     Tag,
     ValidationInfo,
     field_validator,
@@ -18,6 +17,7 @@ from pydantic import (
 )
 
 from wfbt.config.section import Section
+from wfbt.config.training import Features, Train
 from wfbt.config.values import (
     ByKey,
     Choice,
@@ -79,20 +79,6 @@ Choices = Annotated[
 ]
 
 
-def _listed_features(value: object) -> Any:
-    if isinstance(value, str):
-        return value
-    if not isinstance(value, list | tuple) or not value:
-        raise ValueError("must be the name of a set, or a list of features such as [rsi_14, {macd: {fast: 12}}]")
-    for one in value:
-        if not isinstance(one, str) and not (isinstance(one, dict) and len(one) == 1):
-            raise ValueError("must list names, and names with their parameters such as {rsi: {n: 14}}")
-    return tuple(value)
-
-
-Features = Annotated[Any, PlainValidator(_listed_features)]
-"""The name of a set of features, or a list of them."""
-
 NOTHING_NAMED = (
     "needs a rule: a built-in name, file.py:name or package.module:name; or a model: the folder that wfbt train wrote"
 )
@@ -109,14 +95,17 @@ class Part(Section):
     model: File | None = None
     features: Features | None = None
     least: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    train: Train | None = None
     params: Annotated[dict[Identifier, Parameter], ByKey] = Field(default={})
     search: Annotated[dict[Identifier, Choices], ByKey] = Field(default={})
 
     @model_validator(mode="after")
     def _decides(self) -> Self:
-        if (self.rule is None) == (self.model is None):
+        if sum(one is not None for one in (self.rule, self.model, self.train)) != 1:
             raise ValueError(NOTHING_NAMED)
         _only_of_models(self)
+        if self.train is not None and (self.params or self.search):
+            raise ValueError("with train has no params or search: what is learnt is chosen in train")
         return self
 
 
@@ -152,6 +141,7 @@ class Policy(Section):
     model: File | None = None
     features: Features | None = None
     least: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    train: Train | None = None
     hybrid: Hybrid | None = None
     ensemble: Annotated[tuple[Member, ...], Listed, Field(min_length=1), AfterValidator(_share_out)] | None = None
     rotate: Annotated[dict[Identifier, Part | None], ByKey] | None = None
@@ -160,7 +150,11 @@ class Policy(Section):
 
     @model_validator(mode="after")
     def _decides(self) -> Self:
-        given = [name for name in ("rule", "model", "hybrid", "ensemble", "rotate") if getattr(self, name) is not None]
+        given = [
+            name
+            for name in ("rule", "model", "train", "hybrid", "ensemble", "rotate")
+            if getattr(self, name) is not None
+        ]
         if not given:
             raise ValueError(NOTHING_NAMED)
         _only_of_models(self)

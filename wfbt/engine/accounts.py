@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wfbt.engine.backtest import span
+from wfbt.engine.intents import ABSENT
 from wfbt.engine.tape import Deck
 from wfbt.errors import ConfigError
 from wfbt.kernels.abi import (
@@ -26,7 +27,6 @@ from wfbt.kernels.abi import (
     TALLY,
     Rules,
     Seen,
-    Sheet,
     desk_of,
     record_of,
     watch_of,
@@ -52,7 +52,7 @@ class Accounts:
     ----------
     deck : Deck
     rules : Rules
-    sheet : Sheet
+    sheet : (T, A) SHEET
         Of the deck's lowering.
     slices : int
         `Lowering.slices`.
@@ -60,13 +60,15 @@ class Accounts:
         N.
     """
 
-    def __init__(self, deck: Deck, rules: Rules, sheet: Sheet, slices: int, count: int) -> None:
+    def __init__(self, deck: Deck, rules: Rules, sheet: npt.NDArray[np.void], slices: int, count: int) -> None:
         assets = len(deck.symbols)
         self.deck, self.rules, self.sheet, self.slices = deck, record_of(rules), sheet, slices
         self.lanes = np.zeros(count, LANE)
         self.lanes["waits"] = -1
+        self.lanes["first"] = np.arange(count) * assets
+        self.lanes["last"] = self.lanes["first"] + assets
         self.desk, self.watch = desk_of(count, assets, deck.slots), watch_of(count, assets)
-        self.tallies, self.intents = np.zeros(count, TALLY), np.zeros(count * assets, INTENT)
+        self.tallies, self.intents = np.zeros(count, TALLY), market_orders(count, assets)
         self.bars = np.searchsorted(deck.decisions, np.arange(len(deck.tape.open_ts)))
         self._daily = np.full((count, len(deck.day_rows)), np.nan)
         self._scratch = (
@@ -102,7 +104,6 @@ class Accounts:
         self.lanes["start"][chosen] = [start for start, _ in rows]
         self.lanes["stop"][chosen] = [stop for _, stop in rows]
         self.lanes["waits"][chosen] = 1
-        self.lanes["first"] = self.lanes["last"] = 0
         self.desk.carry["under_way"][chosen] = 0
         self.tallies[chosen] = np.zeros(1, TALLY)
         self.intents.reshape(len(self), -1)["row"][chosen] = -1
@@ -110,21 +111,37 @@ class Accounts:
         self._replay()
         self.lanes["waits"] = np.where(self.waiting, 1, -1)
 
-    def step(self, targets: F8) -> None:
-        """Tell each waiting account its (N, A) targets, as a column of a policy would, and go to its next decision."""
+    def step(self, targets: F8, chosen: B1 | None = None) -> None:
+        """Tell each waiting account its (N, A) targets, as a column of a policy would, and go to its next decision.
+
+        With `chosen` (N,) only those; the others stay where they are.
+        """
         from wfbt.kernels.agent import submit
 
-        self.lanes["waits"] = np.where(self.waiting, 1, -1)
+        if chosen is not None:
+            self._only(chosen)
         submit(targets, self.bars, self.sheet, self.slices, self.desk, self.watch, self.intents, self.lanes)
         self._replay()
+        if chosen is not None:
+            self._only(self.waiting)
 
-    def observe(self, seen: Sequence[Seen] | I8, out: F8, first: int = 0) -> None:
-        """Write what each waiting account sees of itself into columns `first` … of `out` (N, X); once a decision."""
+    def observe(self, seen: Sequence[Seen] | I8, out: F8, first: int = 0, chosen: B1 | None = None) -> None:
+        """Write what each waiting account sees of itself into columns `first` … of `out` (N, X); once a decision.
+
+        With `chosen` (N,) only those.
+        """
         from wfbt.kernels.agent import observe
 
-        codes = np.array(seen, np.int64)
-        self.lanes["waits"] = np.where(self.waiting, 1, -1)
+        codes = np.asarray(seen, np.int64)
+        if chosen is not None:
+            self._only(chosen)
         observe(self.desk, self.watch, self.deck.contracts, self.deck.tape.mark_close, codes, self.lanes, first, out)
+        if chosen is not None:
+            self._only(self.waiting)
+
+    def _only(self, chosen: B1) -> None:
+        """Pass over the accounts that do not wait, or are not `chosen`."""
+        self.lanes["waits"] = np.where(self.waiting & chosen, 1, -1)
 
     def follow(self, *council: Any) -> int:
         """Let networks decide for the one account there is: `wfbt.kernels.rollout.rollout` from `council` on."""
@@ -144,6 +161,15 @@ class Accounts:
             deck.tape, deck.terms, deck.stamps, deck.contracts, deck.day_rows, self.intents, self.lanes, self.rules,
             deck.slots, deck.activity, deck.venue, *self._scratch, self._daily, self.tallies, self.desk,
         )  # fmt: skip
+
+
+def market_orders(lanes: int, assets: int) -> npt.NDArray[np.void]:
+    """(L·A,) INTENT, a place for each asset of each lane; what `wfbt.kernels.agent.submit` leaves as it is."""
+    intents = np.zeros((lanes, assets), INTENT)
+    intents["row"], intents["asset"] = -1, np.arange(assets)
+    for name, value in ABSENT.items():
+        intents[name] = value
+    return intents.reshape(-1)
 
 
 def width(seen: Sequence[str], assets: int) -> int:

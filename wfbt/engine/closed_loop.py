@@ -15,7 +15,7 @@ from wfbt.engine.accounts import Accounts
 from wfbt.engine.intents import Lowering, Said
 from wfbt.engine.tape import Deck
 from wfbt.errors import PolicyError
-from wfbt.kernels.abi import INTENT, Rules, Sheet
+from wfbt.kernels.abi import INTENT, Rules
 from wfbt.policy.columns import Columns
 from wfbt.policy.council import MODES, Deliberation, council_of
 
@@ -32,7 +32,7 @@ class Agent:
     deliberation : Deliberation
     features : (T, A, F) float64; other : (T, A) or (1, A) float64; acting : (T,) or (1,) int64
         On the deck's decision bars.
-    sheet : Sheet
+    sheet : (T, A) SHEET
         What their targets become.
     """
 
@@ -40,7 +40,7 @@ class Agent:
     features: F8
     other: F8
     acting: npt.NDArray[np.int64]
-    sheet: Sheet
+    sheet: npt.NDArray[np.void]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -20,7 +20,7 @@ from wfbt.engine.tape import Deck
 from wfbt.errors import ConfigError, PolicyError
 from wfbt.features.indicators import atr
 from wfbt.features.volatility import trailing_sigma_volume
-from wfbt.kernels.abi import INTENT, Sheet
+from wfbt.kernels.abi import INTENT, SHEET
 from wfbt.policy.base import Columns
 
 F8 = npt.NDArray[np.float64]
@@ -445,13 +445,15 @@ class Lowering:
         """Slices of every order; 0: orders are not sliced."""
         return self._slices
 
-    def sheet(self, forecast: Mapping[str, F8] | None = None, wants: Mapping[str, Columns] | None = None) -> Sheet:
-        """What each decision bar would make of a target, for accounts that decide by what has become of them.
+    def sheet(
+        self, forecast: Mapping[str, F8] | None = None, wants: Mapping[str, Columns] | None = None
+    ) -> npt.NDArray[np.void]:
+        """What each decision bar would make of a target, (T, A) SHEET: for accounts that decide by what became of them.
 
         Distances and scales are those of `wants`, as in `say`; its targets are not read.
         """
         shape = (len(self.deck.decisions), len(self.deck.symbols))
-        columns = {name: np.full(shape, np.nan) for name in Sheet._fields}
+        sheet = np.full(shape, np.nan, SHEET)
         for a, (symbol, places) in enumerate(zip(self.deck.symbols, self.deck.places, strict=True)):
             own = self._forecast(a, forecast)
             given = Columns(target=np.full(len(places), np.nan)) if wants is None else wants[symbol]
@@ -459,11 +461,10 @@ class Lowering:
             self._check_ratchet(symbol, distances["stop"])
             for name, column in distances.items():
                 if column is not None:
-                    columns[name][places, a] = column
+                    sheet[name][places, a] = column
             for name, side in (("long", 1.0), ("short", -1.0), ("flat", 0.0)):
                 target = np.full(len(places), side)
                 scale = self._scale_of(a, given)
-                columns[name][places, a] = self._weight(a, target, distances["stop"], own, scale)
-        for column in columns.values():
-            column.flags.writeable = False
-        return Sheet(**columns)
+                sheet[name][places, a] = self._weight(a, target, distances["stop"], own, scale)
+        sheet.flags.writeable = False
+        return sheet

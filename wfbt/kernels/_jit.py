@@ -106,3 +106,39 @@ def _prefetch_compiled(array, index):
         _prefetch(array, index)
 
     return ask
+
+
+def borrowed(owned):
+    """An array, or a named tuple of arrays, that is not counted: the caller holds it for as long as it is used.
+
+    Each slice of an array, and each array given to a helper, is counted in and out by atomic instructions, which cost
+    more than what a lane does with it.  Nothing that is kept or returned may come of a borrowed array.
+    """
+    return owned
+
+
+@intrinsic
+def _borrowed(typing, owned):
+    def lent(context, builder, kind, value):
+        if isinstance(kind, types.Array):
+            array = context.make_array(kind)(context, builder, value)
+            array.meminfo = cgutils.get_null_value(array.meminfo.type)
+            array.parent = cgutils.get_null_value(array.parent.type)
+            return array._getvalue()
+        for i, inner in enumerate(kind):
+            part_of = lent(context, builder, inner, builder.extract_value(value, i))
+            value = builder.insert_value(value, part_of, i)
+        return value
+
+    def generate(context, builder, signature, arguments):
+        return lent(context, builder, signature.args[0], arguments[0])
+
+    return owned(owned), generate
+
+
+@overload(borrowed, jit_options={"forceinline": True})
+def _borrowed_compiled(owned):
+    def lend(owned):
+        return _borrowed(owned)
+
+    return lend

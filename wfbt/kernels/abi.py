@@ -236,7 +236,8 @@ LANE = np.dtype(
 )
 """Rows [start, stop) of the market and intents [first, last) of the sheet that one lane replays.
 
-One that `waits` (1) is left before each decision and taken up there by the next call; −1: it is passed over.
+One that `waits` (1) is left before each decision and taken up there by the next call; −1: it is passed over, as is one
+that has waited from the call on that brings it to its end.
 """
 
 TALLY = np.dtype(
@@ -493,15 +494,20 @@ CARRY = np.dtype(
 """Where a lane that waits has come to; of one that is done, its last row plus one and its equity."""
 
 
-class Sheet(NamedTuple):
-    """What an order decided on a decision bar is made of, (T, A) f8; NaN where the asset has no bar or size."""
-
-    long: np.ndarray  # size of a target of 1
-    short: np.ndarray  # size of a target of −1, negative
-    flat: np.ndarray  # size of a target of 0: 0 or NaN
-    stop: np.ndarray  # distances, NaN none
-    take: np.ndarray
-    trail: np.ndarray
+SHEET = np.dtype(
+    [
+        ("long", np.float64),  # size of a target of 1
+        ("short", np.float64),  # size of a target of −1, negative
+        ("flat", np.float64),  # size of a target of 0: 0 or NaN
+        ("stop", np.float64),  # distances, NaN none
+        ("take", np.float64),
+        ("trail", np.float64),
+    ],
+    align=True,
+)
+"""What an order decided on a decision bar is made of; NaN where the asset has no bar or size.  (T, A), so that a
+decision costs one cache line.
+"""
 
 
 class Watch(NamedTuple):

@@ -1,10 +1,10 @@
 """The two ends of a turn: what an account sees of itself before it decides, and the orders that its decision makes."""
 
-from math import isnan, log, nan
+from math import isnan, log
 
-from wfbt.kernels._jit import njit, part
+from wfbt.kernels._jit import borrowed, inlined, njit
 from wfbt.kernels.abi import Seen
-from wfbt.kernels.account import NEVER, value
+from wfbt.kernels.account import value
 
 
 @njit
@@ -19,24 +19,24 @@ def submit(targets, bars, sheet, slices, desk, watch, intents, lanes):
     targets : (L, A) float64
     bars : (T,) int64
         Decision bar of each execution row.
-    sheet : Sheet
+    sheet : (D, A) SHEET
     slices : int
         Of each order's schedule; 0: none.
     desk : Desk; watch : Watch, in and out
     intents : (L·A,) INTENT, in and out
-        One place for each asset of each lane: a target that waits for leave stays there.
-    lanes : (L,) LANE, in and out
-        Get the places of their intents.
+        One place for each asset of each lane: a target that waits for leave stays there.  What a market order does not
+        have is not touched.
+    lanes : (L,) LANE
     """
+    desk, watch, sheet, bars = borrowed(desk), borrowed(watch), borrowed(sheet), borrowed(bars)
+    targets, intents, lanes = borrowed(targets), borrowed(intents), borrowed(lanes)
     assets = targets.shape[1]
     for lane in range(len(lanes)):
-        lanes[lane]["first"] = lane * assets
-        lanes[lane]["last"] = (lane + 1) * assets
-        if desk.carry[lane]["under_way"] != 0 and lanes[lane]["waits"] > 0:
+        if lanes[lane]["waits"] > 0:
             submit_one(targets[lane], bars, sheet, slices, desk.carry[lane]["row"], watch, lane, lane * assets, intents)
 
 
-@part
+@inlined
 def submit_one(targets, bars, sheet, slices, row, watch, lane, first, intents):
     """The intents of one lane."""
     bar = bars[row]
@@ -44,30 +44,20 @@ def submit_one(targets, bars, sheet, slices, row, watch, lane, first, intents):
         target = targets[a]
         if isnan(target) or target == watch.submitted[lane, a]:
             continue
-        if target == 0.0:
-            size = sheet.flat[bar, a]
-        elif target > 0.0:
-            size = target * sheet.long[bar, a]
-        else:
-            size = -target * sheet.short[bar, a]
+        made = sheet[bar, a]
+        size = abs(target) * (made["long"] if target > 0.0 else made["short"]) if target != 0.0 else made["flat"]
         if isnan(size):
             continue
         watch.submitted[lane, a] = target
         intent = intents[first + a]
         intent["row"] = row
-        intent["asset"] = a
         intent["size"] = size
-        intent["stop"] = sheet.stop[bar, a]
-        intent["take"] = sheet.take[bar, a]
-        intent["trail"] = sheet.trail[bar, a]
-        intent["limit"] = nan
-        intent["trigger"] = nan
-        intent["other_size"] = nan
-        intent["other_limit"] = nan
-        intent["other_trigger"] = nan
-        intent["expire"] = NEVER
-        intent["first_slice"] = (bar * len(targets) + a) * slices
-        intent["last_slice"] = intent["first_slice"] + slices
+        intent["stop"] = made["stop"]
+        intent["take"] = made["take"]
+        intent["trail"] = made["trail"]
+        if slices > 0:
+            intent["first_slice"] = (bar * len(targets) + a) * slices
+            intent["last_slice"] = intent["first_slice"] + slices
 
 
 @njit
@@ -87,15 +77,17 @@ def observe(desk, watch, contracts, mark_close, seen, lanes, first, out):
     out : (L, X) float64, out
         A lane that does not wait keeps its row.
     """
+    desk, watch, contracts, mark_close = borrowed(desk), borrowed(watch), borrowed(contracts), borrowed(mark_close)
+    seen, lanes, out = borrowed(seen), borrowed(lanes), borrowed(out)
     for lane in range(len(lanes)):
-        if desk.carry[lane]["under_way"] != 0 and lanes[lane]["waits"] > 0:
+        if lanes[lane]["waits"] > 0:
             observe_one(
                 desk.carry[lane], desk.accounts[lane], desk.state[lane], watch, lane, contracts, mark_close, seen,
                 first, out[lane],
             )  # fmt: skip
 
 
-@part
+@inlined
 def observe_one(carry, account, state, watch, lane, contracts, mark_close, seen, first, out):
     """The view of one lane."""
     row, worth = carry["row"], carry["worth"]
@@ -103,13 +95,10 @@ def observe_one(carry, account, state, watch, lane, contracts, mark_close, seen,
     for a in range(len(state)):
         s, c = state[a], contracts[a]
         units = s["position"]
-        side = 1.0 if units > 0.0 else (-1.0 if units < 0.0 else 0.0)
-        if side == 0.0:
-            watch.held[lane, a] = 0
-        elif side == watch.side[lane, a]:
-            watch.held[lane, a] += 1
-        else:
-            watch.held[lane, a] = 1
+        # Products instead of branches: which way an account turns cannot be predicted.
+        side = 1.0 * (units > 0.0) - 1.0 * (units < 0.0)
+        held = (watch.held[lane, a] * (side == watch.side[lane, a]) + 1) * (side != 0.0)
+        watch.held[lane, a] = held
         watch.side[lane, a] = side
         weight, earned = 0.0, 0.0
         if side != 0.0:
@@ -126,7 +115,7 @@ def observe_one(carry, account, state, watch, lane, contracts, mark_close, seen,
             elif code == Seen.UNREALISED:
                 out[j] = earned
             elif code == Seen.HOLDING:
-                out[j] = log(1.0 + watch.held[lane, a])
+                out[j] = log(1.0 + held)
             else:
                 continue
             j += 1

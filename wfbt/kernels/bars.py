@@ -8,7 +8,7 @@ from math import inf, isnan, nan
 
 import numpy as np
 
-from wfbt.kernels._jit import njit, part, prefetch
+from wfbt.kernels._jit import borrowed, njit, part, prefetch
 from wfbt.kernels.abi import Act, Liquidity, Outcome, Reason, Schedule, Status
 from wfbt.kernels.account import (
     NEVER,
@@ -95,6 +95,14 @@ def first_from(values, least):
         else:
             high = middle
     return low
+
+
+@part
+def next_true(flags, first, last):
+    """Index of the first of flags[first:last] that is set; `last` where none is."""
+    while first < last and not flags[first]:
+        first += 1
+    return first
 
 
 @part
@@ -203,7 +211,7 @@ def replay(
     day_rows : (D,) int64
         Rows with which a UTC day ends, and the last row of the market.
     intents : (I,) INTENT, sorted by (row, asset) within a lane
-    lanes : (L,) LANE
+    lanes : (L,) LANE, in and out
     given : (1,) RULES
         `half_spread` follows `activity.wider` while the replay runs, and is as given again after it.
     slots : int
@@ -226,14 +234,22 @@ def replay(
         Of one lane, used by all in turn; where lanes wait, of as many as there are.  The caller owns it: a record keeps
         no array of the kernel's own alive.
     """
+    # Counting what the caller holds costs more than the lanes that stand for one decision only.
+    tape, activity, venue, desk = borrowed(tape), borrowed(activity), borrowed(venue), borrowed(desk)
+    terms, stamps, contracts, day_rows = borrowed(terms), borrowed(stamps), borrowed(contracts), borrowed(day_rows)
+    intents, lanes, tallies, daily = borrowed(intents), borrowed(lanes), borrowed(tallies), borrowed(daily)
+    fills, payments, orders, events = borrowed(fills), borrowed(payments), borrowed(orders), borrowed(events)
+    liquidations, equity, cash, position = borrowed(liquidations), borrowed(equity), borrowed(cash), borrowed(position)
+    liquidation, shortfall = borrowed(liquidation), borrowed(shortfall)
     rules = given[0]
     open_ts, close_ts, decision = tape.open_ts, tape.close_ts, tape.decision
     assets = tape.open.shape[1]
     # Flat and unsigned: `x` is asset a on this row, `y` on the row before; nothing has to be multiplied or wrapped.
-    open, high, low, close = tape.open.ravel(), tape.high.ravel(), tape.low.ravel(), tape.close.ravel()
-    mark_open, mark_high = tape.mark_open.ravel(), tape.mark_high.ravel()
-    mark_low, mark_close = tape.mark_low.ravel(), tape.mark_close.ravel()
-    term = terms.ravel()
+    open, high = borrowed(tape.open.ravel()), borrowed(tape.high.ravel())
+    low, close = borrowed(tape.low.ravel()), borrowed(tape.close.ravel())
+    mark_open, mark_high = borrowed(tape.mark_open.ravel()), borrowed(tape.mark_high.ravel())
+    mark_low, mark_close = borrowed(tape.mark_low.ravel()), borrowed(tape.mark_close.ravel())
+    term = borrowed(terms.ravel())
     keep = len(equity) > 1
     step = 1 if keep else 0
     floor_of, roof_of = np.zeros(assets), np.zeros(assets)
@@ -244,7 +260,8 @@ def replay(
     far = len(open) > CACHED
     most_fills = assets * (slots + 10)  # that one row can make
     # What is on at all: the arrays that nothing asks for have one element.
-    traded, hourly, follow = activity.traded.ravel(), activity.hourly.ravel(), activity.follow.ravel()
+    traded, hourly = borrowed(activity.traded.ravel()), borrowed(activity.hourly.ravel())
+    follow = borrowed(activity.follow.ravel())
     wider, usual = activity.wider, rules["half_spread"]
     widens = len(wider) > 1
     tiers, fees, bounds, final, slices = venue.tiers, venue.fees, venue.bounds, venue.final, venue.slices
@@ -283,6 +300,8 @@ def replay(
             t, n, p = carry["row"], carry["fills"], carry["payments"]
             day, stamp = carry["day"], carry["stamp"]
             halted, total, worth = False, carry["total"], carry["worth"]
+            for a in range(assets):
+                flat &= state[a]["position"] == 0.0
         else:
             begin_lane(account, state, tiers, rules)
             begin_fees(account, ring, fees, rules)
@@ -814,14 +833,16 @@ def replay(
                     flatten_all(state, flight, work, orders, keep, now)
             t += 1
             quiet = False
-            if waits_here:
-                continue
 
             # Glide to the next row on which something is due.
             due = min(stop - 1, intents[k]["row"] if k < last and not halted else stop)
             if flat or assets > 1:  # one asset's glide passes the end of a day by itself
                 due = min(due, midnight)
-            if t >= due:
+            if waits_here and not halted:
+                due = min(due, next_true(decision, t, due))
+            # Where every row has a decision, a lane that waits stands on the due one: it too may be found quiet.
+            judges = waits_here and (flat or assets == 1)
+            if t > due or (t == due and not judges):
                 continue
             if not flat:
                 if assets > 1:  # one asset's glide pays its funding by itself
@@ -830,7 +851,7 @@ def replay(
                     for a in range(assets):
                         if state[a]["position"] != 0.0 and final[a] >= 0:
                             due = min(due, final[a])
-                if banded or watched or t >= due:
+                if t > due or (t == due and not judges) or ((banded or watched) and not waits_here):
                     continue
             busy = False
             for a in range(assets):
@@ -870,7 +891,7 @@ def replay(
                 margin = liquidation_mark(backing(account, s, c, rules), s, c)
                 margin *= 1.0 + 1e-9 if long else 1.0 - 1e-9
                 ends = final[0] if delists else -1
-                if deadline != NEVER:
+                if deadline != NEVER and t < due:
                     due = min(due, first_from(open_ts, deadline))
                 level, target = s["level"], s["target"]
                 while pays < t:
@@ -942,5 +963,7 @@ def replay(
         if carry["under_way"] == 0:
             end_drawdown(tally, account["peak"], account["trough"])
             carry["row"], carry["worth"] = t, worth
+            if waits_here:
+                lanes[lane]["waits"] = -1
     rules["half_spread"] = usual
     return

@@ -1,7 +1,7 @@
 """What a step gives back to whoever decides: its reward, whether the episode is over, and what is seen next."""
 
 from enum import IntEnum
-from math import log, sqrt
+from math import copysign, log, sqrt
 
 import numpy as np
 
@@ -124,8 +124,15 @@ def appraise(
     lanes, assets = positions.shape
     wide, narrow = features.shape[1], view.shape[1]
     flat_features = features.ravel()
-    kind, unit, window = rule[0]["kind"], rule[0]["unit"], rule[0]["window"]
-    floor = FLOOR * unit
+    # Loaded and divided once: a store into any array could have changed them, as far as a compiler knows.
+    of = rule[0]
+    kind, window, rate, downside = of["kind"], of["window"], of["rate"], of["downside"] != 0
+    floor = FLOOR * of["unit"]
+    of_return, of_ratio, of_holding = of["of_return"] / of["unit"], of["of_ratio"], of["of_holding"]
+    threshold, of_drawdown = of["threshold"], of["of_drawdown"] / (1.0 - of["threshold"])
+    of_trades, of_spread = of["of_trades"], of["of_spread"]
+    per_trade, per_bar = 1.0 / of["max_trades"], 1.0 / of["holding"]
+    of_window, of_freedom = 1.0 / window, 1.0 / max(window - 1, 1)
     over, unknown = 0, 0
     for lane in range(lanes):
         terminated[lane] = False
@@ -152,8 +159,8 @@ def appraise(
                 mark = mark_close[row, a]
                 size = abs(contracts[a]["multiplier"] * units * value(mark, contracts[a]["inverse"]))
                 gain = units * (mark - s["entry"])
-                sign = 1.0 if gain > 0.0 else (-1.0 if gain < 0.0 else 0.0)
-                held += sign * size * min(watch.held[lane, a] / rule[0]["holding"], 1.0)
+                sign = copysign(1.0, gain) if gain != 0.0 else 0.0
+                held += sign * (size if assets > 1 else 1.0) * min(watch.held[lane, a] * per_bar, 1.0)
                 gross += size
                 concentration += size * size
 
@@ -165,53 +172,54 @@ def appraise(
             by_first, by_second = earned - first, earned * earned - second
             variance = max(second - first * first, floor * floor)
             reward = (second * by_first - 0.5 * first * by_second) / (variance * sqrt(variance))
-            m["first"] = first + rule[0]["rate"] * by_first
-            m["second"] = second + rule[0]["rate"] * by_second
+            m["first"] = first + rate * by_first
+            m["second"] = second + rate * by_second
         else:
             # A sum that returns enter and leave again is off by rounding, which the floor keeps from mattering.
             place = m["place"]
             if m["count"] == window:
                 gone_by = ring[lane, place]
                 m["total"] -= gone_by
-                m["squares"] -= gone_by * gone_by if rule[0]["downside"] == 0 or gone_by < 0.0 else 0.0
+                m["squares"] -= gone_by * gone_by if gone_by < 0.0 or not downside else 0.0
             else:
                 m["count"] += 1
             ring[lane, place] = earned
             m["place"] = place + 1 if place + 1 < window else 0
             m["total"] += earned
-            m["squares"] += earned * earned if rule[0]["downside"] == 0 or earned < 0.0 else 0.0
+            m["squares"] += earned * earned if earned < 0.0 or not downside else 0.0
             n = m["count"]
             ratio = 0.0
             if n > 1:
-                mean = m["total"] / n
-                if rule[0]["downside"] == 0:
-                    variance = max(m["squares"] - n * mean * mean, 0.0) / (n - 1)
+                share, of_rest = of_window, of_freedom
+                if n < window:
+                    share, of_rest = 1.0 / n, 1.0 / (n - 1)
+                mean = m["total"] * share
+                if downside:
+                    variance = max(m["squares"], 0.0) * share
                 else:
-                    variance = max(m["squares"], 0.0) / n
+                    variance = max(m["squares"] - m["total"] * mean, 0.0) * of_rest
                 ratio = max(-1.0, min(mean / sqrt(variance + floor * floor), 1.0))
-            reward = rule[0]["of_return"] * earned / unit + rule[0]["of_ratio"] * ratio
+            reward = of_return * earned + of_ratio * ratio
             if kind == Kind.SIX:
-                drawdown = 1.0 - worth / account["peak"]
-                excess = max(drawdown - rule[0]["threshold"], 0.0) / (1.0 - rule[0]["threshold"])
-                trades = min((tally["fills"] - m["fills"]) / rule[0]["max_trades"], 1.0)
-                paid = max(tally["spread"] - m["spread"], 0.0) / m["worth"]
-                dear = 0.0
-                if paid > 0.0:
-                    m["payers"] += 1
-                    m["usual"] += (paid - m["usual"]) / m["payers"]
-                    dear = paid / (paid + m["usual"])
-                reward -= rule[0]["of_drawdown"] * excess
-                reward -= rule[0]["of_trades"] * trades
-                reward += rule[0]["of_holding"] * (held / gross if gross > 0.0 else 0.0)
-                reward -= rule[0]["of_spread"] * dear
+                reward -= of_drawdown * max(1.0 - worth / account["peak"] - threshold, 0.0)
+                if gross > 0.0:
+                    reward += of_holding * (held if assets == 1 else held / gross)
+                fills = tally["fills"] - m["fills"]
+                if fills > 0:
+                    reward -= of_trades * min(fills * per_trade, 1.0)
+                    paid = (tally["spread"] - m["spread"]) / m["worth"]
+                    if paid > 0.0:
+                        m["payers"] += 1
+                        m["usual"] += (paid - m["usual"]) / m["payers"]
+                        reward -= of_spread * paid / (paid + m["usual"])
             elif gross > 0.0:
                 lever = gross / worth
                 if assets > 1:
                     even = 1.0 / assets
                     crowded = max(concentration / (gross * gross) - even, 0.0) / (1.0 - even)
-                    reward -= rule[0]["of_concentration"] * crowded * min(lever, 1.0)
-                beyond = (lever - rule[0]["free_gross"]) / (rule[0]["most_gross"] - rule[0]["free_gross"])
-                reward -= rule[0]["of_leverage"] * max(0.0, min(beyond, 1.0))
+                    reward -= of["of_concentration"] * crowded * min(lever, 1.0)
+                beyond = (lever - of["free_gross"]) / (of["most_gross"] - of["free_gross"])
+                reward -= of["of_leverage"] * max(0.0, min(beyond, 1.0))
         m["worth"] = worth
         m["fills"] = tally["fills"]
         m["spread"] = tally["spread"]

@@ -300,7 +300,7 @@ def rollout(
 
     Parameters
     ----------
-    watch : Watch; sheet : Sheet; slices : int; bars : (E,) int64
+    watch : Watch; sheet : (T, A) SHEET; slices : int; bars : (E,) int64
         As in `wfbt.kernels.agent`.
     council : Council
     features : (T, A, F) float64
@@ -347,7 +347,6 @@ def rollout(
             if intents[a]["row"] == row:
                 told[made] = intents[a]
                 made += 1
-        lanes[0]["first"], lanes[0]["last"] = 0, assets
         turn += 1
         replay(
             tape, terms, stamps, contracts, day_rows, intents, lanes, given, slots, activity, venue, fills, payments,

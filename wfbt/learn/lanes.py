@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,11 +28,23 @@ B1 = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
-    """Lanes [first, last) and the accounts that they are."""
+    """Lanes `own`, the accounts that they are, and their share of what all lanes write to.
 
-    first: int
-    last: int
+    Attributes
+    ----------
+    before, after : tuple of arrays
+        Arguments of `appraise` on either side of the observation, from `live` and from `rewards` on.
+    view : (n, V) float64
+    buffers : two (n, X + V) float32
+        One of them is the observation.
+    """
+
+    own: slice
     accounts: Accounts
+    view: F8
+    before: tuple[npt.NDArray[Any], ...]
+    after: tuple[npt.NDArray[Any], ...]
+    buffers: tuple[F4, ...]
 
 
 class Lanes:
@@ -41,8 +54,6 @@ class Lanes:
 
     Attributes
     ----------
-    seen : (N, X + V) float32
-        Observation of each lane.
     rewards : (N,) float64; terminated, truncated : (N,) bool
         Of the last step.
     bar, end : (N,) int64
@@ -66,16 +77,11 @@ class Lanes:
         self.stage, self.episodes = stage, episodes
         self.draws = Draws(episodes, seed, count)
         jobs = min(jobs, count)
-        borders = [count * k // jobs for k in range(jobs + 1)]
-        self._parts = [
-            Part(a, b, Accounts(stage.deck, stage.rules, stage.sheet, stage.slices, b - a))
-            for a, b in itertools.pairwise(borders)
-        ]
         self._pool = ThreadPoolExecutor(jobs - 1, "lanes") if jobs > 1 else None
         assets = stage.assets
         self._rule, self._codes, self._lost = stage.reward.pack(), codes(stage.seen), stage.lost()
         self._buffers = [np.zeros((count, stage.width), np.float32) for _ in range(2)]
-        self.seen = self._buffers[0]
+        self._turned = 0
         self.rewards = np.zeros(count)
         self.terminated, self.truncated, self.over = (np.zeros(count, bool) for _ in range(3))
         self.over[:] = True
@@ -84,8 +90,29 @@ class Lanes:
         self.memory = np.zeros(count, MEMORY)
         self._live, self._blind = np.zeros(count, bool), np.zeros((count, assets), bool)
         self._any_blind = False
+        self._chosen: B1 | None = None
         self._view = np.zeros((count, len(self._lost)))
         self._ring = np.zeros((count, stage.reward.window))
+        borders = [count * k // jobs for k in range(jobs + 1)]
+        self._parts = [self._part(slice(a, b)) for a, b in itertools.pairwise(borders)]
+
+    def _part(self, own: slice) -> Part:
+        stage = self.stage
+        before = (self._live, self.bar, self.end, self.memory, self._ring)
+        after = (self.rewards, self.terminated, self.truncated, self.books, self.positions, self._blind)
+        return Part(
+            own=own,
+            accounts=Accounts(stage.deck, stage.rules, stage.sheet, stage.slices, own.stop - own.start),
+            view=self._view[own],
+            before=tuple(array[own] for array in before),
+            after=tuple(array[own] for array in after),
+            buffers=tuple(buffer[own] for buffer in self._buffers),
+        )
+
+    @property
+    def seen(self) -> F4:
+        """(N, X + V) float32: observation of each lane."""
+        return self._buffers[self._turned]
 
     def __len__(self) -> int:
         return len(self.over)
@@ -95,10 +122,10 @@ class Lanes:
         numbers = self.draws.next(chosen) if numbers is None else numbers
         first, last = self.episodes.first[numbers], self.episodes.last[numbers]
         for part in self._parts:
-            mine = (chosen >= part.first) & (chosen < part.last)
+            mine = (chosen >= part.own.start) & (chosen < part.own.stop)
             if mine.any():
                 # One bar more than is played: the account still waits at the close that ends the episode.
-                part.accounts.begin(chosen[mine] - part.first, first[mine], last[mine] + 1)
+                part.accounts.begin(chosen[mine] - part.own.start, first[mine], last[mine] + 1)
         wide = self.stage.features.shape[1]
         self.seen[chosen, :wide] = self.stage.features[first]
         self.seen[chosen, wide:] = 0.0  # a new account holds nothing and has neither gained nor lost
@@ -113,14 +140,23 @@ class Lanes:
         self._blind[chosen] = ~self.stage.known[first]
         self._any_blind = bool(self._blind.any())
 
-    def step(self, targets: F8) -> int:
-        """Tell every lane that is not over its (N, A) `targets`; how many episodes this ends."""
-        if self._any_blind:
+    def step(self, targets: F8, chosen: B1 | None = None, *, known: bool = False) -> int:
+        """Tell every lane that is not over its (N, A) `targets`; how many episodes this ends.
+
+        With `chosen` (N,) only those; the others stay at their decision, and get a reward of 0.  Targets of assets
+        whose features are not known are ignored, unless they are `known` to be meant: a rule may have named them.
+        """
+        if self._any_blind and not known:
             targets = np.where(self._blind, np.nan, targets)
         np.logical_not(self.over, out=self._live)
-        self.seen = self._buffers[0] if self.seen is self._buffers[1] else self._buffers[1]
+        shown = self.seen
+        self._turned = 1 - self._turned
+        self._chosen = chosen
+        if chosen is not None:
+            self._live &= chosen
+            self.seen[~self._live] = shown[~self._live]
         counts = self._everywhere(targets)
-        self._any_blind = any(unknown for _, unknown in counts)
+        self._any_blind = any(unknown for _, unknown in counts) or (chosen is not None and bool(self._blind.any()))
         ended = sum(over for over, _ in counts)
         if ended:
             self.over |= self.terminated | self.truncated
@@ -135,17 +171,21 @@ class Lanes:
 
     def _turn(self, part: Part, targets: F8) -> tuple[int, int]:
         """Take the lanes of one part to their next decision; how many are over, and how many assets are blind."""
-        own, accounts, stage = slice(part.first, part.last), part.accounts, self.stage
-        accounts.step(targets[own])
-        accounts.observe(self._codes, self._view[own])
+        accounts, stage = part.accounts, self.stage
+        chosen = None if self._chosen is None else self._chosen[part.own]
+        accounts.step(targets[part.own], chosen)
+        accounts.observe(self._codes, part.view, chosen=chosen)
         over, blind = appraise(
             accounts.desk, accounts.watch, accounts.tallies, stage.deck.contracts, stage.deck.tape.mark_close,
-            stage.features, stage.known, self._view[own], self._lost, self._rule, stage.terminal == "liquidation",
-            self._live[own], self.bar[own], self.end[own], self.memory[own], self._ring[own], self.seen[own],
-            self.rewards[own], self.terminated[own], self.truncated[own], self.books[own], self.positions[own],
-            self._blind[own],
+            stage.features, stage.known, part.view, self._lost, self._rule, stage.terminal == "liquidation",
+            *part.before, part.buffers[self._turned], *part.after,
         )  # fmt: skip
         return over, blind
+
+    @property
+    def blind(self) -> B1:
+        """(N, A) assets whose features are not known at the close where each lane stands."""
+        return self._blind
 
     def close(self) -> None:
         """End the threads."""

@@ -250,7 +250,7 @@ def _packed(kind: int, **numbers: float) -> npt.NDArray[np.void]:
     for name in out.dtype.names or ():
         if name.startswith("of_"):
             out[name] = 0.0
-    out["kind"], out["most_gross"], out["free_gross"], out["downside"] = int(kind), 2.0, 1.0, 0
+    out["kind"], out["threshold"], out["downside"], out["free_gross"] = int(kind), 0.0, 0, 0.0
     for name, number in numbers.items():
         out[name] = number
     out.flags.writeable = False

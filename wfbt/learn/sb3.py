@@ -68,18 +68,23 @@ class LaneVecEnv(VecEnv):
             infos = infos.copy()
             over = np.flatnonzero(dones)
             for lane in over:
-                infos[lane] = {
-                    "terminal_observation": lanes.seen[lane].copy(),
-                    "TimeLimit.truncated": bool(lanes.truncated[lane]),
-                    "episode": {
-                        "r": float(lanes.memory["rewards"][lane]),
-                        "l": int(lanes.bar[lane] - lanes.began[lane]),
-                        "t": 0.0,
-                    },
-                    "equity": float(lanes.books[lane, 0]),
-                }
+                infos[lane] = self.ended(int(lane))
             lanes.begin(over)
         return lanes.seen, rewards, dones, infos
+
+    def ended(self, lane: int) -> dict[str, Any]:
+        """What is told of a lane whose episode is over, before the next begins."""
+        lanes = self.lanes
+        return {
+            "terminal_observation": lanes.seen[lane].copy(),
+            "TimeLimit.truncated": bool(lanes.truncated[lane]),
+            "episode": {
+                "r": float(lanes.memory["rewards"][lane]),
+                "l": int(lanes.bar[lane] - lanes.began[lane]),
+                "t": 0.0,
+            },
+            "equity": float(lanes.books[lane, 0]),
+        }
 
     def close(self) -> None:
         """End the threads."""

@@ -16,7 +16,7 @@ from wfbt.engine.intents import Lowering
 from wfbt.engine.setup import Setup, rules_of
 from wfbt.engine.tape import Deck, lay_out
 from wfbt.errors import ConfigError
-from wfbt.kernels.abi import Rules, Sheet
+from wfbt.kernels.abi import Rules
 from wfbt.learn.reward import Reward, Six
 
 F4 = npt.NDArray[np.float32]
@@ -58,7 +58,7 @@ class Stage:
     ----------
     deck : Deck
     rules : Rules
-    sheet : Sheet
+    sheet : (T, A) SHEET
     slices : int
         Of the deck's lowering.
     features : (T, X) float32
@@ -77,7 +77,7 @@ class Stage:
 
     deck: Deck
     rules: Rules
-    sheet: Sheet
+    sheet: npt.NDArray[np.void]
     slices: int
     features: F4
     actions: Actions
