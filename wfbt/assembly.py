@@ -40,6 +40,8 @@ from wfbt.policy.hybrid import Hybrid
 from wfbt.policy.learned import Learned
 from wfbt.policy.rotate import Rotation
 from wfbt.policy.search import Candidates, candidates
+from wfbt.policy.taught import Taught, Teacher
+from wfbt.schools import schools_of, taught_in
 from wfbt.setups import account_of, measured_delays, setup_of
 from wfbt.validation.folds import Fold, ends_of, learnt_before, over_time, overlapping, windows
 from wfbt.validation.predictions import check_predictions
@@ -133,7 +135,7 @@ def policy_of(given: PolicySection, base: Path, section: str = "policy") -> Poli
 
     def load(part: Part | PolicySection, section: str) -> MadeOf:
         if part.train is not None:
-            raise ConfigError(f"{section}.train is trained by wfbt train, and not replayed in this version")
+            return taught_of(part, base, section)
         if part.model is not None:
             return learned_of(part, base, section)
         if part.rule is None:
@@ -182,6 +184,35 @@ def learned_of(given: Part | PolicySection, base: Path, section: str) -> Learned
     return Learned(name=given.model, artifact=artifact, spec=spec, least=given.least, section=section, base=base)
 
 
+def taught_of(given: Part | PolicySection, base: Path, section: str) -> Taught:
+    """The network that every fold trains, before there is a market to be taught in."""
+    from wfbt.features.spec import FeatureSpec
+
+    assert given.train is not None
+    features = given.train.features if isinstance(given.train.features, str) else list(given.train.features)
+    return Taught(
+        name=f"{given.train.algorithm} trained in each fold",
+        spec=FeatureSpec.parse(features, lambda name: load_rule(name, base, f"{section}.train.features")),
+        seeds=given.train.seeds,
+        watches=bool(given.train.account),
+        least=given.least,
+        section=section,
+        base=base,
+    )
+
+
+def enrolled(policy: Policy, teachers: Mapping[str, Teacher]) -> Policy:
+    """`policy` with a teacher, by the section that asks for it, of each network that is trained."""
+    if isinstance(policy, Taught):
+        return policy.enrolled(teachers[f"{policy.section}.train"])
+    if isinstance(policy, Composite):
+        return policy.with_parts({
+            key: part.enrolled(teachers[f"{part.section}.train"]) if isinstance(part, Taught) else part
+            for key, part in policy.parts.items()
+        })  # fmt: skip
+    return policy
+
+
 def candidates_of(given: PolicySection, policy: Policy, section: str = "policy") -> Candidates:
     """Every combination that a policy section searches; the parameters of a part begin with its key: propose.fast.
 
@@ -200,19 +231,26 @@ def candidates_of(given: PolicySection, policy: Policy, section: str = "policy")
         for key, part in parts.items()
         for name, one in part.search.items()
     }
-    # Every seed of a model is a candidate: how far they lie apart is part of what is told of it.
+    # Every seed of a network is a candidate: how far they lie apart is part of what is told of it.
     for key, own in networks_of(policy).items():
         if f"{key}seed" not in params and f"{key}seed" not in search and len(own.seeds) > 1:
             search[f"{key}seed"] = list(own.seeds)
     return candidates(params, search, valid=policy.is_valid, section=section)
 
 
-def networks_of(policy: Policy) -> dict[str, Learned]:
-    """The trained models of a policy by the key of their part, with its dot; "" of a policy that is one."""
-    if isinstance(policy, Learned):
+def rules_in(study: Study | Portfolio) -> dict[str, Policy]:
+    """What decides, by sleeve; the one policy of a study under the empty name."""
+    if isinstance(study, Study):
+        return {"": study.rule}
+    return {member.name: member.study.rule for member in study.members}
+
+
+def networks_of(policy: Policy) -> dict[str, Learned | Taught]:
+    """The networks of a policy by the key of their part, with its dot; "" of a policy that is one."""
+    if isinstance(policy, Learned | Taught):
         return {"": policy}
     parts = policy.parts.items() if isinstance(policy, Composite) else ()
-    return {f"{key}.": part for key, part in parts if isinstance(part, Learned)}
+    return {f"{key}.": part for key, part in parts if isinstance(part, Learned | Taught)}
 
 
 def read_market(config: schema.Strategy) -> Market:
@@ -287,13 +325,23 @@ def untiered(config: schema.Strategy) -> list[str]:
 
 
 def study_of(
-    config: schema.Strategy, market: Market, policies: Mapping[str, Policy], jobs: int
+    config: schema.Strategy, market: Market, policies: Mapping[str, Policy], jobs: int, models: Path | None = None
 ) -> tuple[Study | Portfolio, list[Fold], int]:
-    """The study or the sleeves, the folds, and how many candidates of the search the rules call invalid."""
+    """The study or the sleeves, the folds, and how many candidates of the search the rules call invalid.
+
+    `models` is the folder of what is trained; None: the usual one.
+    """
     setup = setup_of(config, market.period)
     deck = lay_out(market, setup, config.seed)
     rules = rules_of(setup, deck.horizon)
     lowering, frames = Lowering(market, deck, setup), market_frames(market)
+    if config.policy is not None and taught_in(config):
+        teachers = schools_of(
+            config, market=market, setup=setup, lowering=lowering, rules=rules, frames=frames,
+            learners=learners_of(config, config.policy, market, deck, frames), regime_scale=regime_scale(config),
+            store=models,
+        )  # fmt: skip
+        policies = {name: enrolled(policy, teachers) for name, policy in policies.items()}
     studies, dropped = {}, 0
     for name, (given, section) in _sections(config).items():
         found = candidates_of(given, policies[name], section)
@@ -413,6 +461,8 @@ def check_models(config: schema.Strategy, folds: Sequence[Fold], deck: Deck, stu
     """ArtifactError where a model would be tested on rows of its training window, or nearer to it than an embargo."""
     for study in studies:
         for model in networks_of(study.rule).values():
+            if isinstance(model, Taught):
+                continue  # each fold trains its own, on its own training rows
             check_unseen(model.place, model.artifact.manifest, folds, deck, int(config.folds.embargo))
 
 

@@ -15,6 +15,7 @@ from wfbt.config.load import load_strategy
 from wfbt.errors import ArtifactError, ConfigError, PolicyError
 from wfbt.registry.memory import fold_memory
 from wfbt.results import iso, leakage_dict
+from wfbt.training import teach_folds
 from wfbt.validation.folds import Fold
 from wfbt.validation.gauntlet import Subject, gauntlet
 from wfbt.validation.leakage import Effort, effort_of_check, effort_of_run
@@ -52,6 +53,7 @@ def check_lookahead(
         progress("reading the market", 0, 0)
         market = read_market(config)
         study, plan, _ = study_of(config, market, policies, jobs)
+        teach_folds(config, study, plan, None, jobs, progress)
         walk = walked(study, plan, None, False, progress)
         verdict = gauntlet(subjects(study, walk), effort_of_check(cuts), config.seed, jobs, progress)
     return leakage_dict(verdict, market)
@@ -71,6 +73,7 @@ def check_warmup(
         policies = policies_of(config)
         market = read_market(config)
         study, plan, _ = study_of(config, market, policies, jobs or cores())
+        teach_folds(config, study, plan, None, jobs or cores(), progress)
         walk = walked(study, plan, None, False, progress)
         asked = [chosen_questions(one.name, one.study, one.walk) for one in subjects(study, walk)]
         # Of a candidate that was chosen in several folds the last leaves the most bars before its training rows.

@@ -11,6 +11,7 @@ import pandas as pd
 from wfbt.assembly import networks_of
 from wfbt.ledger.ledger import Ledger
 from wfbt.policy.learned import Learned
+from wfbt.policy.taught import Taught
 from wfbt.validation.baselines import baselines_told
 from wfbt.validation.seeds import seed_key, seeds_told
 from wfbt.validation.sleeves import Portfolio
@@ -39,7 +40,30 @@ def networks_section(study: Study | Portfolio, walk: WalkForward, benchmark: Led
     }
 
 
-def _told(model: Learned) -> dict[str, Any]:
+def _told(model: Learned | Taught) -> dict[str, Any]:
+    if isinstance(model, Learned):
+        return _of_one(model) | {"mode": "fixed"}
+    told = [_of_one(one) for one in model.known.values()]
+    told.sort(key=lambda one: str(one["training"]["start"]))
+    last = told[-1]
+    shared = {
+        key: last[key] for key in ("provenance", "algorithm", "seeds", "features", "account", "levels", "decides")
+    }
+    each = ("path", "sha256", "training", "validation", "parity")
+    return {
+        "path": model.name,
+        "sha256": model.source_sha256,
+        **shared,
+        "training": {"start": told[0]["training"]["start"], "end": last["training"]["end"]},
+        "validation": last["validation"],
+        "embargo_hours": last["embargo_hours"],
+        "parity": max((one["parity"] for one in told if one["parity"] is not None), default=None),
+        "mode": "retrain",
+        "each": [{key: one[key] for key in each} for one in told],
+    }
+
+
+def _of_one(model: Learned) -> dict[str, Any]:
     manifest = model.artifact.manifest
     windows = {"training": manifest.training, "validation": manifest.validation}
     return {
@@ -65,7 +89,6 @@ def _told(model: Learned) -> dict[str, Any]:
         if model.watches
         else "by features alone",
         "parity": model.artifact.parity,
-        "mode": "fixed",
     }
 
 

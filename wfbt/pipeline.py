@@ -19,8 +19,10 @@ from wfbt.assembly import (
     identity_of,
     matrix_of,
     moved_plan,
+    networks_of,
     policies_of,
     read_market,
+    rules_in,
     seen_from,
     short_of,
     study_of,
@@ -38,6 +40,7 @@ from wfbt.ledger.chain import Chain
 from wfbt.ledger.ledger import Ledger
 from wfbt.networks import networks_section
 from wfbt.policy.base import Policy
+from wfbt.policy.taught import Taught
 from wfbt.registry import provenance
 from wfbt.registry.looks import cell_looks, look_of
 from wfbt.registry.memory import only_one
@@ -48,6 +51,7 @@ from wfbt.setups import scenarios_of
 from wfbt.simulation.fits import check_labels
 from wfbt.simulation.section import simulations
 from wfbt.tables import candidates_frame, equity_frame
+from wfbt.training import teach_folds
 from wfbt.validation.again import Ran
 from wfbt.validation.capacity import capacity_section
 from wfbt.validation.decay import decay_section
@@ -110,13 +114,15 @@ def run(
     jobs: int | None = None,
     resume: bool = False,
     report: bool = True,
+    models: str | os.PathLike[str] | None = None,
     progress: Progress = lambda what, done, total: None,
     command: Sequence[str] = (),
 ) -> RunResult:
     """Walk a strategy file forward and write its run folder into `out` (default: reports).
 
     The folder appears whole or not at all.  Until then the run works beside it in a folder ending in .partial, whose
-    finished folds `resume` takes up.  The same inputs give the same bytes, on any number of threads.
+    finished folds `resume` takes up.  Networks that the folds train are kept in `models` (default: models), where what
+    wfbt train left is found.  The same inputs give the same bytes, on any number of threads.
     """
     begun = time.monotonic()
     config = load_strategy(strategy, overrides=overrides, folds=folds, scheme=scheme, seed=seed)
@@ -126,7 +132,9 @@ def run(
         progress("reading the market", 0, 0)
         market = read_market(config)
         check_labels(config.monte_carlo.labels if config.monte_carlo else None, market)
-        study, plan, dropped = study_of(config, market, policies, jobs)
+        store = None if models is None else Path(models)
+        study, plan, dropped = study_of(config, market, policies, jobs, store)
+        policies = rules_in(study)
     identity = {
         "config": identity_of(config),
         "data": market.digest,
@@ -144,6 +152,7 @@ def run(
     with only_one(final.with_name(f".{final.name}.lock")), naming(strategy), _cleared_when_refused(partial):
         Trials.check_place(trials)
         loaded = time.monotonic()
+        teach_folds(config, study, plan, store, jobs, progress)
         walk = walked(study, plan, partial / ".trials", resume, progress)
         walked_at = time.monotonic()
         progress("looking for leaks", 0, 0)
@@ -245,6 +254,9 @@ def _robustness(
     scheme = config.folds.scheme
     if scheme not in ("rolling", "anchored"):
         why = f"folds.scheme {scheme} has no test windows that follow each other and could be moved"
+        return robustness(config.robustness, study, walk, config.seed, why, progress)
+    if any(isinstance(one, Taught) for policy in rules_in(study).values() for one in networks_of(policy).values()):
+        why = "moved folds have other training rows, on which every network would be trained anew"
         return robustness(config.robustness, study, walk, config.seed, why, progress)
     moved = []
     for place, share in enumerate(config.robustness.offsets, start=1):

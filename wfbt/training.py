@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from wfbt.assembly import learners_of, plan_of, read_market, regime_scale
+from wfbt.assembly import learners_of, networks_of, plan_of, read_market, regime_scale, rules_in
 from wfbt.compute import cores
 from wfbt.config import schema
 from wfbt.config.load import load_strategy
@@ -30,10 +30,13 @@ from wfbt.errors import ConfigError
 from wfbt.learn.school import School
 from wfbt.policy.artifact.load import Artifact
 from wfbt.policy.frames import market_frames
+from wfbt.policy.taught import Taught
 from wfbt.registry.memory import only_one
 from wfbt.schools import MODELS, schools_of, taught_in
 from wfbt.setups import setup_of
-from wfbt.validation.walk_forward import training_times
+from wfbt.validation.folds import Fold
+from wfbt.validation.sleeves import Portfolio
+from wfbt.validation.walk_forward import Study, training_times
 
 I8 = npt.NDArray[np.int64]
 Progress = Callable[[str, int, int], None]
@@ -135,6 +138,26 @@ def windows_of(config: schema.Strategy, deck: Deck) -> list[tuple[str, I8]]:
     close = deck.close_ts
     last = close[-1] - int(config.folds.train) if config.folds.scheme == "rolling" else close[0] - 1
     return [*windows, (FINAL, np.ascontiguousarray(close[close > last]))]
+
+
+def teach_folds(
+    config: schema.Strategy, study: Study | Portfolio, folds: Sequence[Fold], models: Path | None, jobs: int,
+    progress: Progress,
+) -> None:  # fmt: skip
+    """Train what the folds of a study need and is not there yet, before they are walked."""
+    taught = [
+        one for policy in rules_in(study).values() for one in networks_of(policy).values() if isinstance(one, Taught)
+    ]
+    schools = {f"{one.section}.train": one.teacher for one in taught if isinstance(one.teacher, School)}
+    if not schools:
+        return
+    windows = [(str(fold.index + 1), training_times(study.deck, fold)) for fold in folds]
+    store = models or Path(MODELS)
+    with only_one(store / f".{config.name}.lock"):
+        teach(Given(config=config, store=store), schools, windows, jobs=jobs, progress=progress)
+        for one in taught:
+            for _, rows in windows:
+                one.learned(rows)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -166,11 +166,12 @@ class Policy(Section):
 
 
 def _only_of_models(given: Part | Policy) -> None:
-    if given.model is not None:
+    if given.model is not None or (given.train is not None and given.features is None):
         return
     for name, value in (("features", given.features), ("least", given.least or None)):
         if value is not None:
-            raise ValueError(f"has {name}, which belongs to a model")
+            where = "train.features" if given.train is not None else "a model"
+            raise ValueError(f"has {name}, which belongs to {where}")
 
 
 class Sleeve(Section):

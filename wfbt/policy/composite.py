@@ -14,12 +14,16 @@ from wfbt.errors import ConfigError
 from wfbt.policy.council import Deliberation
 from wfbt.policy.learned import Learned
 from wfbt.policy.rule import Frames, Rule
+from wfbt.policy.taught import Taught
 
 F8 = npt.NDArray[np.float64]
 I8 = npt.NDArray[np.int64]
 
 
-Part = Rule | Learned
+Network = Learned | Taught
+"""A part that decides by networks."""
+
+Part = Rule | Learned | Taught
 """What a policy may be made of."""
 
 

@@ -11,9 +11,8 @@ import numpy.typing as npt
 
 from wfbt.errors import ConfigError, PolicyError
 from wfbt.policy.columns import NAMES, Columns
-from wfbt.policy.composite import F8, I8, Composite, Part, standing, taken
+from wfbt.policy.composite import F8, I8, Composite, Network, Part, standing, taken
 from wfbt.policy.council import Deliberation, together
-from wfbt.policy.learned import Learned
 from wfbt.policy.rule import Frames
 
 DIGITS = 12
@@ -70,7 +69,7 @@ class Ensemble(Composite):
         shares = self.split(params)
         asked = []
         for key, member in self.parts.items():
-            if not isinstance(member, Learned):
+            if not isinstance(member, Network):
                 raise ConfigError(
                     f"ensemble: member {key} ({member.name}) is a rule, and others watch the account that it shares; "
                     "let them see nothing of it, or confirm the rule in a hybrid"

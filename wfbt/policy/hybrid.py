@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from wfbt.errors import ConfigError, PolicyError
 from wfbt.policy.columns import NAMES, Columns
-from wfbt.policy.composite import F8, I8, Composite, Part, standing, taken
+from wfbt.policy.composite import F8, I8, Composite, Network, Part, standing, taken
 from wfbt.policy.council import Deliberation
-from wfbt.policy.learned import Learned, on_one_clock
+from wfbt.policy.learned import on_one_clock
 from wfbt.policy.rule import Frames
 
 Mode = Literal["veto", "agree", "scale"]
@@ -59,7 +59,7 @@ class Hybrid(Composite):
 
         The confirming rule's target counts as it says it: a built-in's is not divided by the number of symbols.
         """
-        if isinstance(self.confirm, Learned) or isinstance(self.propose, Learned):
+        if isinstance(self.confirm, Network) or isinstance(self.propose, Network):
             clock, places = on_one_clock(frames)
             closes = {symbol: frame["close"].to_numpy(np.float64) for symbol, frame in frames.items()}
             return self.deliberation(frames, params, train).on_paper(closes, places, len(clock))
@@ -72,7 +72,7 @@ class Hybrid(Composite):
     def deliberation(self, frames: Frames, params: Mapping[str, Any], train: I8 | None = None) -> Deliberation:
         """The network that confirms beside what is proposed, or the one that proposes beside what confirms."""
         shares = self.split(params)
-        if isinstance(self.confirm, Learned) and (self.confirm.watches or not isinstance(self.propose, Learned)):
+        if isinstance(self.confirm, Network) and (self.confirm.watches or not isinstance(self.propose, Network)):
             if self.propose.watches:
                 raise ConfigError(
                     f"hybrid: {self.propose.name} and {self.confirm.name} both watch the account; let the one that "
@@ -88,7 +88,7 @@ class Hybrid(Composite):
 
     def _against(self, frames: Frames, shares: Mapping[str, Mapping[str, Any]], train: I8 | None) -> Deliberation:
         """The network that proposes; who confirms says at every bar what it thinks."""
-        assert isinstance(self.propose, Learned)
+        assert isinstance(self.propose, Network)
         opinions = self.confirm.opinion(frames, shares["confirm"], train)
         own = self.propose.deliberation(frames, shares["propose"], train)
         return replace(own, other=opinions, mode=self.mode, passes=self.passes, mirrored=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from wfbt.errors import PolicyError
+from wfbt.features.spec import FeatureSpec
 from wfbt.policy.artifact.load import load_artifact
 from wfbt.policy.base import Policy
 from wfbt.policy.composite import Part
@@ -15,10 +16,22 @@ from wfbt.policy.learned import Learned, spec_of
 from wfbt.policy.load import load_rule
 from wfbt.policy.rotate import Rotation
 from wfbt.policy.rule import Rule
+from wfbt.policy.taught import StoredTeacher, Taught
 
 
 def recipe(policy: Policy) -> dict[str, Any]:
     """What `made` makes the same policy of; PolicyError for a kind that no file names."""
+    if isinstance(policy, Taught):
+        stored = policy.stored()
+        return {
+            "taught": {"folder": str(stored.folder), "keys": dict(stored.keys), "sha256": stored.sha256},
+            "seeds": list(policy.seeds),
+            "watches": policy.watches,
+            "features": policy.spec.entries,
+            "base": str(policy.base.resolve()),
+            "least": policy.least,
+            "section": policy.section,
+        }
     if isinstance(policy, Learned):
         return {
             "model": str(policy.artifact.path.resolve()),
@@ -55,6 +68,8 @@ def made(given: dict[str, Any]) -> Policy:
     """The policy of a `recipe`, its files executed in this process."""
     if "rule" in given:
         return load_rule(given["rule"], Path("/"), given["section"])
+    if "taught" in given:
+        return _taught(given)
     if "model" in given:
         base = Path(given["base"])
         artifact = load_artifact(Path(given["model"]))
@@ -70,6 +85,26 @@ def made(given: dict[str, Any]) -> Policy:
         rules = {state: _part(one) for state, one in given["rules"].items()}
         return Rotation(states=tuple(given["states"]), rules=rules)
     return Ensemble(members=tuple(_part(one) for one in given["members"]), weights=tuple(given["weights"]))
+
+
+def _taught(given: dict[str, Any]) -> Taught:
+    base, seeds = Path(given["base"]), tuple(given["seeds"])
+    return Taught(
+        name="train",
+        spec=FeatureSpec.parse(given["features"], lambda name: load_rule(name, base, given["section"])),
+        seeds=seeds,
+        watches=given["watches"],
+        least=given["least"],
+        section=given["section"],
+        base=base,
+        teacher=StoredTeacher(
+            folder=Path(given["taught"]["folder"]),
+            keys=given["taught"]["keys"],
+            seeds=seeds,
+            watches=given["watches"],
+            sha256=given["taught"]["sha256"],
+        ),
+    )
 
 
 def _part(given: dict[str, Any]) -> Part:

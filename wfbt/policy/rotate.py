@@ -11,9 +11,8 @@ import numpy.typing as npt
 
 from wfbt.errors import ConfigError, PolicyError
 from wfbt.policy.columns import NAMES, Columns
-from wfbt.policy.composite import F8, I8, Composite, Part, standing, taken
+from wfbt.policy.composite import F8, I8, Composite, Network, Part, standing, taken
 from wfbt.policy.council import Deliberation, taking_turns
-from wfbt.policy.learned import Learned
 from wfbt.policy.rule import Frames
 
 DISTANCES = ("stop", "take", "trail")
@@ -77,7 +76,7 @@ class Rotation(Composite):
         asked: list[Deliberation | None] = []
         for state in self.states:
             rule = self.rules.get(state)
-            if rule is not None and not isinstance(rule, Learned):
+            if rule is not None and not isinstance(rule, Network):
                 raise ConfigError(
                     f"rotation: {rule.name} in {state} is a rule, and others watch the account that it shares; let "
                     "them see nothing of it"
