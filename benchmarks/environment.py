@@ -127,9 +127,9 @@ def own_share(stage: Stage, episodes: object, count: int, actions: np.ndarray) -
     accounts, taken = lanes._parts[0].accounts, [0.0]
 
     def timed(method: Callable[..., None]) -> Callable[..., None]:
-        def run(*given: object) -> None:
+        def run(*given: object, **named: object) -> None:
             begun = time.thread_time()
-            method(*given)
+            method(*given, **named)
             taken[0] += time.thread_time() - begun
 
         return run

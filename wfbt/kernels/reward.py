@@ -92,7 +92,7 @@ def appraise(
     features : (T, X) float32
         Of each decision bar, finite.
     known : (T, A) bool
-        Whether an asset's features are known; where they are not, it is left alone.
+        Whether an asset's features are known; where they are not, it is left alone.  Without rows: all are.
     view : (L, V) float64
         What each account sees of itself.
     gone : (V,) float64
@@ -123,7 +123,6 @@ def appraise(
     """
     lanes, assets = positions.shape
     wide, narrow = features.shape[1], view.shape[1]
-    flat_features = features.ravel()
     # Loaded and divided once: a store into any array could have changed them, as far as a compiler knows.
     of = rule[0]
     kind, window, rate, downside = of["kind"], of["window"], of["rate"], of["downside"] != 0
@@ -133,6 +132,9 @@ def appraise(
     of_trades, of_spread = of["of_trades"], of["of_spread"]
     per_trade, per_bar = 1.0 / of["max_trades"], 1.0 / of["holding"]
     of_window, of_freedom = 1.0 / window, 1.0 / max(window - 1, 1)
+    # Flat and unsigned, as in the replay: nothing has to be wrapped, and rows are copied at their full width.
+    given, shown, own = features.ravel(), seen.ravel(), view.ravel()
+    weighs, guarded = kind == Kind.SIX or kind == Kind.PORTFOLIO, len(known) > 0
     over, unknown = 0, 0
     for lane in range(lanes):
         terminated[lane] = False
@@ -140,7 +142,7 @@ def appraise(
         soon = lane + AHEAD
         if soon < lanes:
             for j in range(0, wide, 16):
-                prefetch(flat_features, np.uint64((bar[soon] + 1) * wide + j))
+                prefetch(given, np.uint64((bar[soon] + 1) * wide + j))
         if not live[lane]:
             rewards[lane] = 0.0
             continue
@@ -154,8 +156,10 @@ def appraise(
             s = desk.state[lane, a]
             units = s["position"]
             positions[lane, a] = units
-            if units != 0.0 and not lost:
-                idle = False
+            if units == 0.0 or lost:
+                continue
+            idle = False
+            if weighs:
                 mark = mark_close[row, a]
                 size = abs(contracts[a]["multiplier"] * units * value(mark, contracts[a]["inverse"]))
                 gain = units * (mark - s["entry"])
@@ -233,13 +237,19 @@ def appraise(
         if terminated[lane] or truncated[lane]:
             carry["under_way"] = 0
             over += 1
-        for j in range(wide):
-            seen[lane, j] = features[t, j]
-        for j in range(narrow):
-            seen[lane, wide + j] = gone[j] if lost else view[lane, j]
-        for a in range(assets):
-            blind[lane, a] = not known[t, a]
-            unknown += 1 if blind[lane, a] else 0
+        source, target = np.uint64(t * wide), np.uint64(lane * (wide + narrow))
+        for j in range(np.uint64(wide)):
+            shown[target + j] = given[source + j]
+        source, target = np.uint64(lane * narrow), target + np.uint64(wide)
+        for j in range(np.uint64(narrow)):
+            shown[target + j] = own[source + j]
+        if lost:
+            for j in range(narrow):
+                seen[lane, wide + j] = gone[j]
+        if guarded:
+            for a in range(assets):
+                blind[lane, a] = not known[t, a]
+                unknown += 1 if blind[lane, a] else 0
         books[lane, 0] = worth
         books[lane, 1] = tally["fees"]
         books[lane, 2] = tally["spread"]

@@ -91,6 +91,7 @@ class Lanes:
         self._live, self._blind = np.zeros(count, bool), np.zeros((count, assets), bool)
         self._any_blind = False
         self._chosen: B1 | None = None
+        self._known = stage.known[:0] if stage.known.all() else stage.known
         self._view = np.zeros((count, len(self._lost)))
         self._ring = np.zeros((count, stage.reward.window))
         borders = [count * k // jobs for k in range(jobs + 1)]
@@ -177,7 +178,7 @@ class Lanes:
         accounts.observe(self._codes, part.view, chosen=chosen)
         over, blind = appraise(
             accounts.desk, accounts.watch, accounts.tallies, stage.deck.contracts, stage.deck.tape.mark_close,
-            stage.features, stage.known, part.view, self._lost, self._rule, stage.terminal == "liquidation",
+            stage.features, self._known, part.view, self._lost, self._rule, stage.terminal == "liquidation",
             *part.before, part.buffers[self._turned], *part.after,
         )  # fmt: skip
         return over, blind
