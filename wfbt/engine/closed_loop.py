@@ -18,6 +18,7 @@ from wfbt.errors import PolicyError
 from wfbt.kernels.abi import INTENT, Rules
 from wfbt.policy.columns import Columns
 from wfbt.policy.council import MODES, Deliberation, council_of
+from wfbt.policy.slow import GraphMember
 
 F8 = npt.NDArray[np.float64]
 Intents = npt.NDArray[np.void]
@@ -100,6 +101,9 @@ class Watching:
         for agent, _, until in self.parts:
             given = agent.deliberation
             accounts.sheet = agent.sheet
+            if given.slow is not None:
+                made += _stepped(agent, given.slow, accounts, until, targets, told[made:])
+                continue
             stood = np.zeros((len(given.members), len(deck.symbols)))
             made += accounts.follow(
                 council_of(given.members, given.seen), agent.features, given.codes, given.of_asset, agent.other,
@@ -107,6 +111,23 @@ class Watching:
                 told[made:],
             )  # fmt: skip
         return told[:made], targets
+
+
+def _stepped(agent: Agent, graph: GraphMember, accounts: Accounts, until: int, targets: F8, told: Intents) -> int:
+    """Let a graph decide for one waiting account until execution row `until`, bar by bar in Python."""
+    stepper, made = graph.graph.stepper(), 0
+    codes, columns = agent.deliberation.codes, list(graph.columns)
+    view = np.zeros((1, len(codes)))
+    while accounts.waiting[0] and accounts.desk.carry["row"][0] < until:
+        bar = int(accounts.bar[0])
+        accounts.observe(codes, view)
+        targets[bar, 0] = graph.asked(stepper, agent.features[bar, 0, columns], view[0])
+        row = int(accounts.desk.carry["row"][0])
+        accounts.step(targets[bar : bar + 1])
+        if accounts.intents["row"][0] == row:
+            told[made] = accounts.intents[0]
+            made += 1
+    return made
 
 
 def watching(

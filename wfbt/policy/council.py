@@ -30,6 +30,7 @@ from wfbt.kernels.rollout import (
 from wfbt.policy.actions import Continuous, Discrete
 from wfbt.policy.columns import Columns
 from wfbt.policy.network import Network
+from wfbt.policy.slow import GraphMember
 
 F8 = npt.NDArray[np.float64]
 I8 = npt.NDArray[np.int64]
@@ -114,6 +115,8 @@ class Deliberation:
         The networks propose and the rules confirm.
     passes : bool
         A proposal passes where who confirms abstains.
+    slow : GraphMember or None
+        A graph that is asked in Python in place of all members.
     acting : mapping of symbol to (T_a,) int64, or None
         Which member decides at each bar, −1: none, and everything is flat.  None: all of them together.
     """
@@ -125,6 +128,7 @@ class Deliberation:
     mirrored: bool = False
     passes: bool = False
     acting: Mapping[str, I8] | None = None
+    slow: GraphMember | None = None
 
     def __post_init__(self) -> None:
         assets = len(self.features)
@@ -151,6 +155,8 @@ class Deliberation:
     @property
     def seen(self) -> tuple[str, ...]:
         """What any of them sees of the account."""
+        if self.slow is not None:
+            return self.slow.seen
         return tuple(name for name in SEEN if any(name in one.seen for one in self.members))
 
     @property
@@ -291,6 +297,8 @@ def taking_turns(asked: Sequence[Deliberation | None], regime: Mapping[str, F8])
 
 def _joined(asked: Sequence[Deliberation]) -> Deliberation:
     first = asked[0]
+    if any(one.slow is not None for one in asked):
+        raise ArtifactError("an ONNX graph that watches its account is replayed alone, not with others")
     return replace(
         first,
         members=tuple(member for own in _shifted(asked) for member in own),

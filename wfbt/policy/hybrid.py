@@ -59,7 +59,8 @@ class Hybrid(Composite):
 
         The confirming rule's target counts as it says it: a built-in's is not divided by the number of symbols.
         """
-        if isinstance(self.confirm, Network) or isinstance(self.propose, Network):
+        networks = [part for part in (self.propose, self.confirm) if isinstance(part, Network)]
+        if networks and not any(part.slow for part in networks):
             clock, places = on_one_clock(frames)
             closes = {symbol: frame["close"].to_numpy(np.float64) for symbol, frame in frames.items()}
             return self.deliberation(frames, params, train).on_paper(closes, places, len(clock))
@@ -67,10 +68,20 @@ class Hybrid(Composite):
         proposals = self.propose.columns(frames, shares["propose"], train)
         opinions = self.confirm.opinion(frames, shares["confirm"], train)
         self._check_single(proposals)
-        return {symbol: confirmed(one, opinions[symbol].target, self.mode) for symbol, one in proposals.items()}
+        said = {symbol: opinions[symbol].target for symbol in proposals}
+        if isinstance(self.confirm, Network):
+            told = [(symbol, one.target) for symbol, one in proposals.items()]
+            said = {symbol: answers(target, said[symbol], self.mode, self.passes) for symbol, target in told}
+        return {symbol: confirmed(one, said[symbol], self.mode) for symbol, one in proposals.items()}
 
     def deliberation(self, frames: Frames, params: Mapping[str, Any], train: I8 | None = None) -> Deliberation:
         """The network that confirms beside what is proposed, or the one that proposes beside what confirms."""
+        for part in self.parts.values():
+            if isinstance(part, Network) and part.slow:
+                raise ConfigError(
+                    f"hybrid: {part.name} is an ONNX graph, and one of both watches the account; let neither see "
+                    "anything of it, or export the graph as a plain network"
+                )
         shares = self.split(params)
         if isinstance(self.confirm, Network) and (self.confirm.watches or not isinstance(self.propose, Network)):
             if self.propose.watches:
@@ -78,8 +89,6 @@ class Hybrid(Composite):
                     f"hybrid: {self.propose.name} and {self.confirm.name} both watch the account; let the one that "
                     "proposes see nothing of it"
                 )
-            if self.confirm.slow:
-                return self._against(frames, shares, train)
             proposals = self.propose.columns(frames, shares["propose"], train)
             self._check_single(proposals)
             own = self.confirm.deliberation(frames, shares["confirm"], train)
@@ -100,6 +109,20 @@ class Hybrid(Composite):
                     f"hybrid: {self.propose.name} puts out other for {symbol}, and of two orders on either side of the "
                     "market none can be confirmed before one is filled; let it put out one"
                 )
+
+
+def answers(proposal: F8, opinion: F8, mode: Mode, passes: bool) -> F8:
+    """(T,) what a network that is asked at new proposals alone answers; NaN elsewhere, so that it stands.
+
+    Where it has no opinion (NaN) its answer is one that lets the proposal pass, or that does not.
+    """
+    rows = standing(proposal)
+    earlier = np.concatenate(([-1], rows[:-1]))[: len(rows)]
+    before = taken(proposal, earlier)
+    asked = ~np.isnan(proposal) & (proposal != before)
+    side = np.sign(proposal)
+    silent = side if passes else (np.zeros(len(side)) if mode == "scale" else -side)
+    return np.where(asked, np.where(np.isnan(opinion), silent, opinion), np.nan)
 
 
 def confirmed(proposal: Columns, opinion: F8, mode: Mode) -> Columns:

@@ -24,7 +24,7 @@ from wfbt.policy.artifact.manifest import Provenance
 from wfbt.policy.columns import Columns
 from wfbt.policy.council import SEEN, Deliberation, Member
 from wfbt.policy.network import Network
-from wfbt.policy.slow import GraphColumns
+from wfbt.policy.slow import GraphMember
 from wfbt.policy.wording import near
 
 F8 = npt.NDArray[np.float64]
@@ -133,7 +133,7 @@ class Learned:
     def columns(self, frames: Frames, params: Mapping[str, Any], train: I8 | None = None) -> dict[str, Columns]:
         """What it wants of each symbol; on paper, if it watches its account."""
         if self.slow:
-            return self._slowly(params).columns(frames, self.spec.matrix(frames))
+            return self._slowly(params).columns_of(frames, self.spec.matrix(frames))
         clock, places = on_one_clock(frames)
         closes = {symbol: frame["close"].to_numpy(np.float64) for symbol, frame in frames.items()}
         return self.deliberation(frames, params).on_paper(closes, places, len(clock))
@@ -149,10 +149,9 @@ class Learned:
     def deliberation(self, frames: Frames, params: Mapping[str, Any], train: I8 | None = None) -> Deliberation:
         """What its networks decide by, on `frames`."""
         if self.slow:
-            raise ConfigError(
-                f"{self.place}: an ONNX graph that is no plain network is asked bar by bar, and not inside a replay; "
-                "let it observe nothing of its account, and stand alone or beside rules"
-            )
+            graph = self._slowly(params)
+            graph.check(len(frames))
+            return Deliberation(members=(), features=self.spec.matrix(frames), slow=graph)
         symbols = tuple(frames)
         members = []
         member = self._member(params)
@@ -182,12 +181,18 @@ class Learned:
     def _member(self, params: Mapping[str, Any]) -> Trained:
         return self.artifact.members[self.seeds.index(self.bind(params)["seed"])]
 
-    def _slowly(self, params: Mapping[str, Any]) -> GraphColumns:
+    def _slowly(self, params: Mapping[str, Any]) -> GraphMember:
         (name, level), *others = self._levels
         graph = self._member(params).levels[name]
         if others or not isinstance(graph, Graph):
             raise ArtifactError(f"{self.place}: a manager and its worker must both be plain networks")
-        return GraphColumns(graph=graph, level=level, spec=self.spec, name=self.place)
+        return GraphMember(
+            graph=graph,
+            actions=build_actions(level.actions),
+            columns=tuple(self.spec.names.index(one) for one in level.features),
+            seen=level.account,
+            name=self.place,
+        )
 
     @cached_property
     def trained_on(self) -> tuple[str, ...]:
