@@ -37,6 +37,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/features.py
 	$(BIN)/python benchmarks/regimes.py
 	$(BIN)/python benchmarks/leakage.py
+	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/peers.py
 	$(BIN)/python benchmarks/overfitting.py
 	$(BIN)/python benchmarks/risk.py

@@ -29,6 +29,7 @@ COMMANDS = (
     ("check", "lookahead"),
     ("check", "warmup"),
     ("export",),
+    ("train",),
     ("warmup",),
 )
 # SIGINT is ignored by what a shell starts in the background, and that is inherited.

@@ -24,6 +24,7 @@ from wfbt.errors import ConfigError
 from wfbt.features.learners import Frames, Learner
 from wfbt.features.spec import FeatureSpec
 from wfbt.kernels.abi import Rules
+from wfbt.learn.reward import reward_named
 from wfbt.learn.school import Company, School
 from wfbt.policy.artifact.load import load_artifact
 from wfbt.policy.base import load_rule
@@ -166,6 +167,7 @@ def _company(config: schema.Strategy, part: Part, hybrid: Any, section: str) -> 
 
 
 def _check(config: schema.Strategy, plan: Train, section: str) -> None:
+    reward_named(plan.reward.name, plan.reward.weights)  # refuses what it does not know
     if plan.action.discrete is not None and len(config.data.symbols) > 1:
         raise ConfigError(
             f"{section}.action: discrete actions are of one symbol, and {len(config.data.symbols)} are traded; use "

@@ -27,7 +27,7 @@ from wfbt.engine.intents import Lowering
 from wfbt.engine.setup import rules_of
 from wfbt.engine.tape import Deck, lay_out
 from wfbt.errors import ConfigError
-from wfbt.learn.school import School
+from wfbt.learn.school import School, trainer
 from wfbt.policy.artifact.load import Artifact
 from wfbt.policy.frames import market_frames
 from wfbt.policy.taught import Taught
@@ -93,6 +93,7 @@ def train(
     config = load_strategy(strategy, overrides=overrides, folds=folds)
     if not taught_in(config):
         raise ConfigError(f"{os.fspath(strategy)}: trains nothing; give policy: {{train: {{...}}}}")
+    trainer()  # what is lacking is said before anything is read
     store = Path(out or MODELS)
     progress("reading the market", 0, 0)
     schools, deck = opened(config, store, seeds)

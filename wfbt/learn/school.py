@@ -193,8 +193,7 @@ class School:
         """Train one seed on these rows and keep it; does nothing where it is there."""
         if seed not in self.missing(train):
             return
-        trainer = _trainer()
-        done = trainer(
+        done = trainer()(
             self.lesson(train),
             seed,
             self.seed,
@@ -358,7 +357,7 @@ def libraries() -> dict[str, str]:
         raise ConfigError(f"training needs {missing.name}; install it with: pip install 'wfbt[rl]'") from missing
 
 
-def _trainer() -> Any:
+def trainer() -> Any:
     """`wfbt.learn.train.train`; ConfigError where what it stands on is not installed."""
     try:
         from wfbt.learn.train import train

@@ -1,0 +1,99 @@
+"""`wfbt train` on the command line."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+pytest.importorskip("stable_baselines3", reason="the extra [rl] is not installed")
+
+from tests.learn.lessons import write_lesson
+from wfbt import cli
+from wfbt.policy.artifact.load import load_artifact
+
+LAUNCH = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from wfbt.cli import main; main()"
+WITHOUT = "import sys; sys.modules[{name!r}] = None; from wfbt.cli import main; main()"
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def call(*words):
+    return CliRunner().invoke(cli.main, [str(word) for word in words])
+
+
+def test_it_trains_every_fold_and_the_last_rows_and_says_where(tmp_path):
+    path, out = write_lesson(tmp_path), tmp_path / "models"
+    done = call("train", path, "--folds", 2, "--seeds", 1, "--out", out, "--jobs", 1, "--json")
+    assert done.exit_code == 0
+    told = json.loads(done.stdout)
+    assert [one["window"] for one in told] == ["1", "2", "final"]
+    assert [one["training"]["start"] for one in told] == ["2024-01-01", "2024-01-31", "2024-03-01"]
+    for one in told:
+        folder = Path(one["folder"])
+        assert folder.parent == out / "small"
+        assert load_artifact(folder).sha256 == one["sha256"]
+        assert [seed["seed"] for seed in one["seeds"]] == [0]
+    again = call("train", path, "--folds", 2, "--seeds", 1, "--out", out, "--quiet")
+    assert again.stdout.split() == [one["folder"] for one in told]
+    table = call("train", path, "--folds", 2, "--seeds", 1, "--out", out)
+    assert "2024-01-01 to 2024-02-13  2024-02-14 to 2024-02-29" in table.stdout
+    assert all(one["folder"] in table.stdout for one in told)
+
+
+@pytest.mark.slow
+def test_what_it_trained_may_stand_where_a_rule_does(tmp_path):
+    told = json.loads(
+        call("train", write_lesson(tmp_path), "--folds", 1, "--out", tmp_path / "models", "--json").stdout
+    )
+    path = write_lesson(tmp_path, policy={"model": told[0]["folder"]})
+    run = call("run", path, "--folds", 1, "--out", tmp_path / "reports", "--no-report", "--json")
+    assert run.exit_code == 0, run.output
+    assert [fold["test_start"][:10] for fold in json.loads(run.stdout)["folds"]] == ["2024-03-01"]
+
+
+def test_a_strategy_that_trains_nothing_is_refused(tmp_path):
+    done = call("train", write_lesson(tmp_path, policy={"rule": "momentum"}))
+    assert done.exit_code == 2
+    assert "trains nothing" in done.stderr
+
+
+def test_a_setting_that_its_reward_has_not_is_refused(tmp_path):
+    done = call("train", write_lesson(tmp_path, {"reward": {"name": "six", "weights": {"trade": 0.1}}}))
+    assert done.exit_code == 2
+    assert "trades" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["torch", "stable_baselines3", "gymnasium"])
+def test_without_the_extra_it_says_what_to_install(name, tmp_path):
+    path = write_lesson(tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT.format(name=name), "train", str(path)],
+        capture_output=True, text=True, cwd=ROOT, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "wfbt[rl]" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_an_interrupt_keeps_the_seeds_that_are_done(jobs, tmp_path):
+    path, out = write_lesson(tmp_path, {"seeds": 40, "steps": 4096}), tmp_path / "models"
+    words = ["train", str(path), "--folds", "1", "--out", str(out), "--jobs", str(jobs)]
+    process = subprocess.Popen([sys.executable, "-c", LAUNCH, *words], stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    deadline = time.monotonic() + 120
+    while not list(out.rglob("log.json")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "the same command goes on" in said
+    assert "Traceback" not in said
+    kept = {log: log.read_bytes() for log in out.rglob("log.json")}
+    assert 0 < len(kept) < 40
+    assert not list(out.rglob("manifest.json"))
+    assert all(json.loads(text)["steps"] >= 4096 for text in kept.values())
