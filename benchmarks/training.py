@@ -104,7 +104,12 @@ def main() -> None:
             return
         peer = theirs()
         print(row_text("gym-trading-env, rollout 2,048, batch 64", peer))
-        row("batch 2,048 against gym-trading-env", f"{batched / peer:.1f} x", f">= {WANTED:g} x", batched >= WANTED * peer)
+        row(
+            "batch 2,048 against gym-trading-env",
+            f"{batched / peer:.1f} x",
+            f">= {WANTED:g} x",
+            batched >= WANTED * peer,
+        )
 
 
 def row_text(name: str, rate: float) -> str:
