@@ -42,6 +42,7 @@ def check_lookahead(
     *,
     overrides: Sequence[str] = (),
     cuts: int | None = None,
+    models: Path | None = None,
     jobs: int | None = None,
     progress: Progress = lambda what, done, total: None,
 ) -> dict[str, Any]:
@@ -52,8 +53,8 @@ def check_lookahead(
         policies = policies_of(config)
         progress("reading the market", 0, 0)
         market = read_market(config)
-        study, plan, _ = study_of(config, market, policies, jobs)
-        teach_folds(config, study, plan, None, jobs, progress)
+        study, plan, _ = study_of(config, market, policies, jobs, models)
+        teach_folds(config, study, plan, models, jobs, progress)
         walk = walked(study, plan, None, False, progress)
         verdict = gauntlet(subjects(study, walk), effort_of_check(cuts), config.seed, jobs, progress)
     return leakage_dict(verdict, market)
@@ -64,6 +65,7 @@ def check_warmup(
     *,
     overrides: Sequence[str] = (),
     tolerance: float = 1e-6,
+    models: Path | None = None,
     jobs: int | None = None,
     progress: Progress = lambda what, done, total: None,
 ) -> dict[str, Any]:
@@ -72,8 +74,8 @@ def check_warmup(
     with naming(strategy):
         policies = policies_of(config)
         market = read_market(config)
-        study, plan, _ = study_of(config, market, policies, jobs or cores())
-        teach_folds(config, study, plan, None, jobs or cores(), progress)
+        study, plan, _ = study_of(config, market, policies, jobs or cores(), models)
+        teach_folds(config, study, plan, models, jobs or cores(), progress)
         walk = walked(study, plan, None, False, progress)
         asked = [chosen_questions(one.name, one.study, one.walk) for one in subjects(study, walk)]
         # Of a candidate that was chosen in several folds the last leaves the most bars before its training rows.

@@ -66,6 +66,7 @@ def main(debug: bool) -> None:
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of everything random.")
 @click.option("--set", "overrides", multiple=True, metavar="A.B=VALUE", help="Override one key of the strategy.")
 @click.option("--out", type=click.Path(path_type=Path), help="Where run folders go.  [default: reports]")
+@click.option("--models", type=click.Path(path_type=Path), help="Where trained networks are kept.  [default: models]")
 @click.option("--jobs", type=click.IntRange(min=1), help="Threads.  [default: all cores]")
 @click.option("--resume", is_flag=True, help="Go on with the finished folds of an interrupted run.")
 @click.option("--no-report", is_flag=True, help="Numbers only: no tearsheets, no page.")
@@ -78,6 +79,7 @@ def run(
     seed: int | None,
     overrides: tuple[str, ...],
     out: Path | None,
+    models: Path | None,
     jobs: int | None,
     resume: bool,
     no_report: bool,
@@ -101,6 +103,7 @@ def run(
                 jobs=jobs,
                 resume=resume,
                 report=not no_report,
+                models=models,
                 progress=progress,
                 command=["wfbt", *sys.argv[1:]],
             )
@@ -362,10 +365,11 @@ def check_config(strategy: Path, overrides: tuple[str, ...]) -> None:
 @click.argument("strategy", type=click.Path(path_type=Path))
 @click.option("--set", "overrides", multiple=True, metavar="A.B=VALUE", help="Override one key of the strategy.")
 @click.option("--cuts", type=click.IntRange(min=8), help="Decisions to test.  [default: enough for 95%]")
+@click.option("--models", type=click.Path(path_type=Path), help="Where trained networks are kept.  [default: models]")
 @click.option("--jobs", type=click.IntRange(min=1), help="Threads.  [default: all cores]")
 @click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
 def check_lookahead(
-    strategy: Path, overrides: tuple[str, ...], cuts: int | None, jobs: int | None, as_json: bool
+    strategy: Path, overrides: tuple[str, ...], cuts: int | None, models: Path | None, jobs: int | None, as_json: bool
 ) -> int:
     """Look for decisions of STRATEGY that know what comes after them.  Exit 3 when there is one."""
     from wfbt.checks import check_lookahead as look
@@ -373,7 +377,7 @@ def check_lookahead(
     from wfbt.report.leakage import described
 
     with _Progress(as_json) as progress, redirect_stdout(sys.stderr):
-        found = look(strategy, overrides=overrides, cuts=cuts, jobs=jobs, progress=progress)
+        found = look(strategy, overrides=overrides, cuts=cuts, models=models, jobs=jobs, progress=progress)
     if as_json:
         click.echo(json.dumps(found, ensure_ascii=False))
     else:
@@ -391,14 +395,17 @@ def check_lookahead(
     show_default=True,
     help="Relative difference of numbers that counts as none; decisions have to be equal.",
 )
+@click.option("--models", type=click.Path(path_type=Path), help="Where trained networks are kept.  [default: models]")
 @click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON.")
-def check_warmup(strategy: Path, overrides: tuple[str, ...], tolerance: float, as_json: bool) -> None:
+def check_warmup(
+    strategy: Path, overrides: tuple[str, ...], tolerance: float, models: Path | None, as_json: bool
+) -> None:
     """Say how many bars before a decision it takes until more of them change nothing."""
     from wfbt.checks import check_warmup as look
     from wfbt.report.leakage import warmth
 
     with _Progress(as_json) as progress, redirect_stdout(sys.stderr):
-        found = look(strategy, overrides=overrides, tolerance=tolerance, progress=progress)
+        found = look(strategy, overrides=overrides, tolerance=tolerance, models=models, progress=progress)
     click.echo(json.dumps(found, ensure_ascii=False) if as_json else "\n".join(warmth(found)))
 
 
