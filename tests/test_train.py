@@ -12,9 +12,14 @@ from click.testing import CliRunner
 
 pytest.importorskip("stable_baselines3", reason="the extra [rl] is not installed")
 
-from tests.learn.lessons import write_lesson
+from tests.learn.lessons import QUICK, write_lesson
 from wfbt import cli
+from wfbt.assembly import policies_of, read_market, study_of
+from wfbt.config.load import load_strategy
+from wfbt.engine.backtest import span
 from wfbt.policy.artifact.load import load_artifact
+from wfbt.training import opened
+from wfbt.validation.walk_forward import training_times
 
 LAUNCH = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from wfbt.cli import main; main()"
 WITHOUT = "import sys; sys.modules[{name!r}] = None; from wfbt.cli import main; main()"
@@ -97,3 +102,34 @@ def test_an_interrupt_keeps_the_seeds_that_are_done(jobs, tmp_path):
     assert 0 < len(kept) < 40
     assert not list(out.rglob("manifest.json"))
     assert all(json.loads(text)["steps"] >= 4096 for text in kept.values())
+
+
+FITTED = {
+    "regimes": {"states": 2, "show": True},
+    "volatility": {"model": "har", "sizing": True},
+    "sizing": {"method": "volatility", "scale": {"regimes": {"turbulent": 0.5}}},
+}
+
+
+@pytest.mark.parametrize("side", ["alone", "confirm", "propose"])
+def test_a_walk_hears_from_a_trained_network_what_its_lesson_heard(side, tmp_path):
+    plan = QUICK | {"features": ["rsi_14", "return_4", "volatility_forecast"], "seeds": 2}
+    rule = {"rule": "sma_cross", "params": {"fast": 4, "slow": 24}}
+    policy = {"train": plan}
+    if side != "alone":
+        policy = {"hybrid": {"propose": rule, "confirm": rule, "mode": "veto"} | {side: {"train": plan}}}
+    config = load_strategy(write_lesson(tmp_path, policy=policy, **FITTED))
+    market = read_market(config)
+    study, folds, _ = study_of(config, market, policies_of(config), 1, tmp_path / "models")
+    schools, _ = opened(config, tmp_path / "models")
+    (school,) = schools.values()
+    said = 0
+    for fold in folds[:2]:
+        view, train = study.view(fold), training_times(study.deck, fold)
+        for candidate, member in zip(study.candidates, school.artifact(train).members, strict=True):
+            rows = span(study.deck, fold.test[0].start, fold.test[0].stop)
+            replayed = study.saying(candidate, view).between(*rows)
+            taught = school.lesson(train).says(member.levels).between(*rows)
+            assert replayed.tobytes() == taught.tobytes()
+            said += len(replayed)
+    assert said > 5

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -229,10 +230,15 @@ def teach(
                 section, window, _, seed = tasks[futures[future]]
                 told.done(futures[future], _name(schools, section, window, seed))
         pool.shutdown()
-    except BaseException:
+    except BaseException as error:
         pool.shutdown(wait=False, cancel_futures=True)
         for child in set(multiprocessing.active_children()) - before:
             child.terminate()
+        if isinstance(error, BrokenProcessPool):
+            raise ConfigError(
+                "a process that was training was ended from outside, as a system short of memory does; seeds that are "
+                "done are kept: run it again with fewer --jobs"
+            ) from error
         raise
 
 

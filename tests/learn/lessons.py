@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from tests.data.parquet import START, bars_table, write
 from tests.runs import hours, write_study
 from wfbt.config.load import load_strategy
+from wfbt.data.market import HOUR
 from wfbt.learn.lesson import blank
 from wfbt.policy.artifact.description import Level
 from wfbt.policy.network import Network
@@ -37,6 +39,17 @@ def write_lesson(folder, plan=None, *, bars=None, policy=None, **sections):
     tree = json.loads(path.read_text()) | {"policy": policy}
     path.write_text(json.dumps(tree, indent=1))
     return path
+
+
+def add_symbol(path, bars):
+    """A second symbol, BBB, beside the first, with gaps that the first has not."""
+    there = np.ones(len(bars["close"]), bool)
+    there[[200, 201, 500, 731]] = False
+    ts = (START + HOUR * np.arange(len(there)))[there]
+    write(path.parent / "other.parquet", bars_table(ts=ts, **{name: values[there] for name, values in bars.items()}))
+    tree = json.loads(path.read_text())
+    tree["data"]["symbols"]["BBB"] = {"bars": "other.parquet"}
+    path.write_text(json.dumps(tree))
 
 
 def open_school(path, store, **known):

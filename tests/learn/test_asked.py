@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("stable_baselines3", reason="the extra [rl] is not installed")
 
-from tests.learn.lessons import QUICK, open_school, random_network, write_lesson
+from tests.learn.lessons import QUICK, add_symbol, open_school, random_network, write_lesson
 from tests.runs import hours
 from wfbt.engine.backtest import replay_ledger, span
 from wfbt.learn import train as training
@@ -18,6 +18,9 @@ from wfbt.learn.lesson import normalised
 
 ONE = {"lanes": 1, "ppo": {"rollout": 64}, "batch": 64, "episodes": {"by": "length", "length": 3000}}
 RULE = {"rule": "sma_cross", "params": {"fast": 4, "slow": 24}}
+
+
+BOTH = {"action": {"continuous": {"sized": True}}, "account": ["drawdown", "position", "unrealised", "holding"]}
 
 
 def hybrid(side, mode, passes=None, plan=None):
@@ -34,6 +37,9 @@ POLICIES = {
     **{f"confirm {mode}": hybrid("confirm", mode) for mode in ("veto", "agree", "scale")},
     "confirm passes": hybrid("confirm", "agree", passes=True),
     **{f"propose {mode}": hybrid("propose", mode) for mode in ("veto", "agree", "scale")},
+    "two symbols": {"train": QUICK | ONE | BOTH},
+    "two symbols, confirm": hybrid("confirm", "scale", plan=BOTH),
+    "two symbols, propose": hybrid("propose", "veto", plan=BOTH),
 }
 
 
@@ -75,6 +81,8 @@ def stepped(lesson, networks):
 @pytest.mark.parametrize("name", POLICIES)
 def test_a_lane_that_a_network_steps_is_the_account_of_its_replay(name, tmp_path):
     path = write_lesson(tmp_path, policy=POLICIES[name], bars=hours(seed=11))
+    if name.startswith("two"):
+        add_symbol(path, hours(seed=12))
     school, windows = open_school(path, tmp_path / "models")
     lesson = school.lesson(windows["1"])
     networks = {level: random_network(told, 5) for level, told in lesson.levels.items()}

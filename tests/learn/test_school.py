@@ -1,6 +1,7 @@
 """Artefacts are trained once, on training rows alone, and are the same again."""
 
 import json
+import multiprocessing
 import pickle
 from dataclasses import replace
 
@@ -232,6 +233,15 @@ def test_warm_weights_come_from_another_market_and_its_scaling_does_not(tmp_path
     assert made.manifest.levels["policy"].normaliser != source.manifest.levels["policy"].normaliser
 
 
+def test_warm_weights_that_know_what_is_tested_are_refused(tmp_path):
+    school, windows = open_school(write_lesson(tmp_path), tmp_path / "models")
+    source = school.artifact(windows["2"])
+    other, _ = open_school(write_lesson(tmp_path, {"warm_start": str(source.path)}), tmp_path / "models")
+    assert other.artifact(windows["3"]).manifest.seeds == (0, 1)
+    with pytest.raises(ArtifactError, match="would know what is tested"):
+        other.artifact(windows["1"])
+
+
 def test_warm_weights_of_another_shape_are_refused(tmp_path):
     school, windows = open_school(write_lesson(tmp_path), tmp_path / "models")
     source = school.artifact(windows["1"])
@@ -309,3 +319,19 @@ def test_probes_are_observations_of_training_rows(tmp_path):
     block = lesson.raw[lesson.kept[0]]
     assert len(rows) > 40
     assert all((block == row[: block.shape[1]]).all(axis=1).any() for row in rows)
+
+
+@pytest.mark.slow
+def test_a_process_that_is_ended_from_outside_is_told_and_costs_no_finished_seed(tmp_path):
+    path = write_lesson(tmp_path, {"seeds": 12}, folds={"count": 1, "train": "60d", "embargo": "24h"})
+    ended = []
+
+    def end_one(what, done, total):
+        if "trained" in what and not ended:
+            ended.append(multiprocessing.active_children()[0])
+            ended[0].kill()
+
+    with pytest.raises(ConfigError, match="fewer --jobs"):
+        train(path, out=tmp_path / "models", jobs=2, progress=end_one)
+    assert list((tmp_path / "models").rglob("log.json"))
+    assert len(train(path, out=tmp_path / "models", jobs=1)) == 2

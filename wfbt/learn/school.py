@@ -28,7 +28,7 @@ import wfbt
 from wfbt.config.training import Train
 from wfbt.config.values import Duration, Time
 from wfbt.engine.intents import Lowering
-from wfbt.errors import ConfigError
+from wfbt.errors import ArtifactError, ConfigError
 from wfbt.features.forecast import COLUMN
 from wfbt.features.learners import Frames, Learner, learn
 from wfbt.features.observation import ObservationPlan
@@ -197,7 +197,7 @@ class School:
             self.lesson(train),
             seed,
             self.seed,
-            warm=self._warm(seed),
+            warm=self._warm(seed, train),
             board=board and board / f"{self.key(train)[:KEY]}-{seed}",
             tell=lambda steps, score: tell(seed, steps, score),
         )
@@ -271,10 +271,20 @@ class School:
         known = ~np.isnan(regime)
         return np.where(known, np.array(self.regime_scale)[np.where(known, regime, 0.0).astype(np.int64)], 1.0)
 
-    def _warm(self, seed: int) -> Mapping[str, Network] | None:
-        """Weights to begin with: of the same seed where there is one, else of one after the other."""
+    def _warm(self, seed: int, train: I8) -> Mapping[str, Network] | None:
+        """Weights to begin with: of the same seed where there is one, else of one after the other.
+
+        ArtifactError where they have seen what comes after the training rows, of whatever market.
+        """
         if self.warm is None:
             return None
+        manifest = self.warm.manifest
+        seen = max(one.end for one in (manifest.training, manifest.validation) if one is not None)
+        if seen > train[-1]:
+            raise ArtifactError(
+                f"train.warm_start: {self.warm.path} was trained on rows up to {seen}, and these training rows end at "
+                f"{Time(train[-1])}: markets move together, so it would know what is tested; name one that ends before"
+            )
         members = self.warm.members
         known = [one for one in members if one.seed == seed]
         levels = (known or [members[self.seeds.index(seed) % len(members)]])[0].levels
