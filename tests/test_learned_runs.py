@@ -7,10 +7,16 @@ import pytest
 import wfbt
 from tests.models import artefact, is_number, manager
 from tests.runs import write_study
+from tests.simulation.test_section import unexplained
+from tests.test_stress import walked
 from wfbt.errors import ArtifactError, ConfigError
 from wfbt.policy.artifact.description import Continuous
+from wfbt.validation.capacity import capacity
+from wfbt.validation.scenarios import Scenario, priced
+from wfbt.validation.walk_forward import followed
 
 SEEN = ("position", "unrealised", "holding", "drawdown")
+FREE = {"impact": None, "participation": None}
 
 
 def told(folder, **sections):
@@ -141,3 +147,66 @@ def test_a_confirming_model_may_abstain(tmp_path):
         _, result = told(tmp_path / name, policy={"rule": None, "search": {}, "hybrid": hybrid})
         shares[name] = result["oos"]["exposure"]
     assert shares["blocks"] < 0.5 * shares["passes"]
+
+
+def everything(folder, **sections):
+    """A network that watches its account, with every section that a strategy has by default."""
+    artefact(folder / "model", {"policy": {"account": SEEN}}, seeds=(0, 1))
+    path = write_study(folder, policy={"rule": None, "search": {}, "model": "model"}, **sections)
+    tree = json.loads(path.read_text())
+    for name in ("robustness", "stress", "capacity", "decay"):
+        tree.pop(name)
+    path.write_text(json.dumps(tree))
+    return path
+
+
+@pytest.mark.slow
+def test_a_model_that_watches_its_account_is_put_through_everything_and_every_null_has_its_reason(tmp_path):
+    simulated = {"replays": 30, "paths": 200, "horizon": "30d", "sizes": [1, 2]}
+    run = wfbt.run(everything(tmp_path, monte_carlo=simulated), out=tmp_path / "reports", jobs=1)
+    result = json.loads((run.folder / "result.json").read_text())
+    for name in ("robustness", "capacity", "decay", "monte_carlo", "ruin"):
+        assert not unexplained(result[name], name)
+    robust = result["robustness"]
+    assert [name for name, one in robust.items() if one is None] == ["params"]
+    assert "takes no number" in robust["reasons"]["params"]
+    assert "not asked what they make" in robust["delay"]["what"] and "not asked" in robust["skip"]["what"]
+    dearer = [level["total_return"] for level in robust["costs"]["levels"]]
+    assert dearer[1] < dearer[0] < result["oos"]["total_return"]
+    assert robust["noise"]["refused"] == 0 and is_number(robust["noise"]["quantiles"]["median"])
+    own = next(one for one in result["capacity"]["sizes"] if one["size"] == 10_000)
+    assert own["total_return"] == result["oos"]["total_return"]
+    assert all(one is not None for one in result["decay"]["signals"]["all"]["ic"])
+    played = [one for one in result["stress"]["scenarios"] if not one["name"].startswith("correlation")]
+    assert len(played) >= 8 and all(is_number(one["loss"]) for one in played)
+    told = result["monte_carlo"]
+    assert [key for key in "12345" if told[key] is None] == ["4"]
+    assert told["warm_bars"] < 0.5 * told["train"]["rows"]
+    assert told["1"]["never_traded"]["count"] == 0
+
+
+def test_a_model_that_watches_sees_the_account_of_the_altered_market_whatever_fold_the_event_falls_in(tmp_path):
+    artefact(tmp_path / "model", {"policy": {"account": SEEN}}, seeds=(0,))
+    ran, _ = walked(write_study(tmp_path, policy={"rule": None, "search": {}, "model": "model"}))
+    block = ran.walk.route[-1][1]
+    since = block.start + 5
+    scenario = Scenario(name="fall", what="a fall", shock=-0.3, bars=1, recover=0.0)
+    there = ran.on(priced(ran.market, scenario, int(ran.walk.decided.deck.close_ts[since])), ran.market)
+    late, whole = ran.decides(there, since), ran.decides(there, 0)
+    assert late.watching.deck is late.deck
+    assert late.intents.tobytes() == whole.intents.tobytes() != ran.walk.decided.intents.tobytes()
+    base, shocked = ran.walk.ledger.equity, followed(late).equity
+    first = since - ran.walk.decided.first
+    assert (base[: first + 1] == shocked[: first + 1]).all() and base[-1] != shocked[-1]
+
+
+def test_a_model_that_watches_is_asked_again_at_other_sizes_as_it_was_at_its_own(tmp_path):
+    artefact(tmp_path / "model", {"policy": {"account": SEEN}}, seeds=(0,))
+    for number, sizing in enumerate([{"method": "fraction"}, {"method": "fixed", "notional": 8_000}]):
+        folder = tmp_path / str(number)
+        path = write_study(folder, policy={"rule": None, "search": {}, "model": "../model"}, costs=FREE, sizing=sizing)
+        decided = walked(path)[0].walk.decided
+        assert decided.asked_again().intents.tobytes() == decided.intents.tobytes()
+        # Without lots, caps and impact an account of another size is the same account in other units.
+        tiny, large = capacity(decided, [1e6, 1e8]).sizes
+        assert tiny.total_return == pytest.approx(large.total_return, rel=1e-4)

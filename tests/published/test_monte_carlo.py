@@ -28,6 +28,9 @@ CASES = {
     one["id"]: one
     for one in json.loads(Path(__file__).with_name("monte_carlo.json").read_text(encoding="utf-8"))["cases"]
 }
+FACTS = {
+    one["id"]: one for one in json.loads(Path(__file__).with_name("risk.json").read_text(encoding="utf-8"))["facts"]
+}
 SHIFT = 0.5825971579390107
 """−ζ(1/2)/√(2π)."""
 PATHS = 100_000
@@ -90,6 +93,41 @@ def test_half_of_a_geometric_motion_is_lost_as_often_as_published():
     # The continuous figure is out of reach: it would be another simulation.
     assert abs(found.ruined.mean() - case["expected"]["continuous"]) > 4 * sqrt(0.06 * 0.94 / PATHS)
     within(found.final.mean(), exp(mu), found.final.std() / sqrt(PATHS))
+
+
+@pytest.mark.parametrize("name", ["ruin_disc_0.52_10", "ruin_disc_0.6_5"])
+def test_resampled_bets_ruin_the_gambler_as_often_as_feller_says(name):
+    """Days of one stake won or lost, drawn one by one; a barrier of whole stakes needs no correction."""
+    case = FACTS[name]
+    p, units = case["inputs"]["p"], case["inputs"]["k"]
+    stake, wins = 0.01, round(100 * p)
+    bets = np.expm1(np.repeat([stake, -stake], [wins, 100 - wins]))
+    half_a_stake_early = 1.0 - exp(-(units - 0.5) * stake)
+    found = bootstrap(bets, resamples=20_000, steps=8_000, seed=SEED, block=1, ruin=half_a_stake_early)
+    share(found.ruined, case["expected"])
+
+
+@pytest.mark.parametrize("name", ["kelly_ruin_0.5", "kelly_ruin_1"])
+def test_wealth_at_a_multiple_of_kelly_is_halved_as_often_as_thorp_says(name):
+    """Kelly's own size: the log drifts at c·m²·(1 − c/2) with volatility c·m, m the Sharpe ratio."""
+    case = FACTS[name]
+    multiple, wealth, sharpe = case["inputs"]["c"], case["inputs"]["x"], 1.0
+    sigma = multiple * sharpe
+    drift = multiple * sharpe**2 - sigma**2 / 2
+    dt, years = 1 / 200, 40
+    assert exp(-2 * drift * -log(wealth) / sigma**2) == pytest.approx(case["expected"], abs=case["tolerance"])
+    found = simulate(brownian(drift, sigma, dt), steps=200 * years, paths=10_000, seed=SEED, ruin=1 - wealth)
+    share(found.ruined, exp(-2 * drift * (-log(wealth) + SHIFT * sigma * sqrt(dt)) / sigma**2))
+
+
+def test_twice_kelly_halves_everybody_in_the_end():
+    """No drift is left, so the share that is spared falls like the root of time."""
+    case = FACTS["kelly_ruin_2"]
+    assert case["expected"] == 1.0
+    b, sigma, dt, years = -log(case["inputs"]["x"]), 2.0, 1 / 50, 100
+    found = simulate(brownian(0.0, sigma, dt), steps=50 * years, paths=10_000, seed=SEED, ruin=1 - case["inputs"]["x"])
+    share(found.ruined, hits(0.0, sigma, b + SHIFT * sigma * sqrt(dt), years))
+    assert found.ruined.mean() > 0.95
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from wfbt.risk.survival import SmallAccount
 from wfbt.simulation.fits import NAMES
 from wfbt.simulation.replays import Replayed
 from wfbt.simulation.resampled import Lived, resampled
-from wfbt.simulation.ruin import ruin_section
+from wfbt.simulation.ruin import ruin_section, stop_told
 from wfbt.simulation.told import accounts_told, dates_of, fan_told, share_told, spread_told
 from wfbt.simulation.worries import overall_worry, paths_worry
 
@@ -26,7 +26,7 @@ def simulated(drift=0.0005, volatility=0.02, days=600, levels=(1, 3)):
     seeds = np.random.SeedSequence(3).spawn(3)
     returns = np.random.default_rng(5).normal(drift, volatility, days)
     lived = Lived(returns=returns, exposure=np.full(days, 0.8), block=5)
-    small = SmallAccount(min_order=50.0, fixed_cost=0.0, leverage=2.0)
+    small = SmallAccount(min_order=50.0, fixed_cost=0.0)
     own = resampled(
         lived, days=YEAR, paths=PATHS, seed=seeds[0], ruin=given.ruin, capitals=given.capital, small=small, jobs=1
     )
@@ -42,8 +42,8 @@ def simulated(drift=0.0005, volatility=0.02, days=600, levels=(1, 3)):
     told = {str(level): _level(level, found, own, given.ruin) for level in levels} | {"4": None}
     told |= {
         "resampled": {
-            "paths": PATHS, "days": YEAR, "days_of_evidence": days, "block": 5, **accounts,
-            "fan": fan_told(own.account.fan, own.shown), "reasons": {},
+            "paths": PATHS, "days": YEAR, "days_of_evidence": days, "block": 5, **accounts, **stop_told(lived),
+            "fan": fan_told(own.account.fan, own.shown),
         },
         "begins": "2024-05-15T00:00:00Z", "train": None, "warm_bars": 10, "replays": PATHS, "paths": PATHS,
         "horizon_days": 365.0, "ruin": given.ruin, "notes": ["funding along a path settles at rates paid in training"],

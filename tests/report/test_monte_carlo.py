@@ -131,12 +131,13 @@ def test_switched_off_it_is_among_what_was_not_evaluated(fake):
     assert "monte carlo it is switched off ruin monte_carlo is switched off" in text
 
 
-def test_days_of_rest_after_a_stop_are_said_to_soften_what_is_resampled(fake, told):
+def test_days_of_rest_after_a_stop_are_said_to_be_left_out(fake, told):
     run = fake(folds=2, days=60)
-    assert rested(run.result) == ""
-    run.result["events"]["stopped"] = "2021-02-03T05:00:00Z"
+    assert rested({"monte_carlo": told}) == ""
+    told["resampled"] |= {"stopped": "2021-02-03T05:00:00Z", "days_left_out": 1200}
     text = Reader(without_plotly(page(run, monte_carlo=told, ruin=simulated()["ruin"]))).words
-    assert text.count("The account held nothing after 2021-02-03") == 2
+    assert text.count("The account was stopped for good on 2021-02-03.") == 2
+    assert text.count("the 1,200 days at rest after it would only have thinned the losses out") == 2
 
 
 def test_names_and_notes_from_outside_stay_text(fake, told):

@@ -80,7 +80,7 @@ def test_survival_stands_by_capital_with_its_lower_bound_and_orders_too_small(fa
     text = words(page(fake(folds=2, days=60), told))
     assert "After 30 days After 90 days After 180 days After 365 days" in text
     assert "40.00% 35.12% 34.5% 987" in text
-    assert "The smallest order is worth 50.00; an account pays nothing a day" in text
+    assert "The smallest order is worth 50.00, and an account pays nothing a day whatever it does." in text
     assert (
         "Of accounts that begin with 1,000, those that live shortest, 40.00% were still alive after 365 days." in text
     )

@@ -98,6 +98,17 @@ def test_percentiles_are_observed_depths_with_the_median_recovery_from_there():
     assert last.paths == 2 and last.recovered == 0 and last.recovery is None and "half" in last.reason
 
 
+def test_a_median_that_few_paths_reach_is_none():
+    """Two of 128 come back, when only three are still under water: the estimate falls to a third at 272."""
+    recovery = np.r_[np.full(125, 20.0), 272.0, 272.0, 300.0]
+    back = np.r_[np.zeros(125, bool), True, True, False]
+    found = Drawdowns(depth=np.full(128, 0.3), recovery=recovery, recovered=back)
+    assert kaplan_meier(recovery, back).quantile(0.5) == 272.0
+    row = drawdown_percentiles(found)[0]
+    assert row.recovery is None and (row.paths, row.recovered) == (128, 2)
+    assert "2 of 128" in row.reason and "3 still under water" in row.reason and "at least 10" in row.reason
+
+
 def test_too_few_paths_give_no_percentile_but_a_reason():
     found = Drawdowns(depth=np.full(50, 0.1), recovery=np.ones(50), recovered=np.ones(50, bool))
     rows = {row.percentile: row for row in drawdown_percentiles(found)}

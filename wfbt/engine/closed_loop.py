@@ -43,6 +43,14 @@ class Agent:
     acting: npt.NDArray[np.int64]
     sheet: npt.NDArray[np.void]
 
+    def sized(self, times: float) -> Agent:
+        """The same with orders `times` as large."""
+        sheet = self.sheet.copy()
+        for name in ("long", "short", "flat"):
+            sheet[name] *= times
+        sheet.flags.writeable = self.sheet.flags.writeable
+        return replace(self, sheet=sheet)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Watching:
@@ -63,6 +71,13 @@ class Watching:
     slices: int
 
     lent: tuple[tuple[str, str], ...] = ()
+
+    def on(self, deck: Deck, rules: Rules, times: float = 1.0) -> Watching:
+        """The same networks in accounts of `rules` on `deck`, whose sizes are `times` as large."""
+        parts = self.parts
+        if times != 1.0:
+            parts = tuple((one.sized(times), start, stop) for one, start, stop in parts)
+        return replace(self, parts=parts, deck=deck, rules=rules)
 
     def within(self, start: int, stop: int) -> Watching:
         """What is said on execution rows [start, stop)."""

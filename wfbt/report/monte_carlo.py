@@ -51,13 +51,14 @@ def monte_carlo_section(told: Mapping[str, Any] | None, cell: CellOf) -> dict[st
 
 
 def rested(result: Mapping[str, Any]) -> str:
-    """That days after a stop for good are among those drawn again; nothing where the account was never stopped."""
-    stopped = (result.get("events") or {}).get("stopped")
-    if not stopped:
+    """That days after a stop for good are no evidence; nothing where the account was never stopped."""
+    own = (result.get("monte_carlo") or {}).get(RESAMPLED)
+    if not own or not own["stopped"]:
         return ""
     return (
-        f"The account held nothing after {moment(stopped)[:10]}, when its drawdown limit stopped it, and those days of "
-        "rest are among its own: resampled days, sizes and tails show less risk than the days that were traded."
+        f"The account was stopped for good on {moment(own['stopped'])[:10]}. Resampled days, sizes and tails are of "
+        f"its {own['days_of_evidence']:,} days until then; the {own['days_left_out']:,} days at rest after it would "
+        "only have thinned the losses out."
     )
 
 

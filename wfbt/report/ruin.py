@@ -124,9 +124,8 @@ def _survival(told: Mapping[str, Any], cell: CellOf) -> dict[str, Any]:
         "says": survival_says(curves),
         "worry": told["worry"],
         "terms": (
-            f"The smallest order is worth {show(account['min_order'], 'money')}; an account pays "
-            f"{show(fixed, 'money') if fixed else 'nothing'} a day whatever it does, and holds at most "
-            f"{account['leverage']:g} times its equity"
+            f"The smallest order is worth {show(account['min_order'], 'money')}, and an account pays "
+            f"{show(fixed, 'money') if fixed else 'nothing'} a day whatever it does"
         ),
     }
 
@@ -163,7 +162,7 @@ def survival_milder(told: Mapping[str, Any]) -> str:
         return ""
     return (
         f"These accounts live longer than the days they follow, of which {show(own['estimate'], 'fine')} end in ruin: "
-        "they never hold more than the leverage allows, and leave out orders that are too small."
+        "they leave out orders that are too small, and with them losses."
     )
 
 

@@ -16,6 +16,11 @@ Flags = npt.NDArray[np.bool_]
 
 FEWEST_PATHS = 30
 PERCENTILES = (50.0, 75.0, 90.0, 95.0, 99.0)
+FEWEST_KNOWN = 10
+"""Paths that came back by the median recovery, and that were still under water then, below which there is none.
+
+The end of a survival curve is made of whoever is left: with two under water at day 272, one return halves it.
+"""
 ROUNDING = 1e-12
 """Of a survival estimate: 1 − 1/3 − 1/6 is to count as one half."""
 
@@ -135,7 +140,8 @@ class DrawdownPercentile:
     depth : float or None
         Positive fraction of the peak, one that was observed: no interpolation makes it milder.
     recovery : float or None
-        Median periods from trough to peak regained, among the paths at least that deep (Kaplan–Meier).
+        Median periods from trough to peak regained, among the paths at least that deep (Kaplan–Meier); None where
+        fewer than FEWEST_KNOWN had come back by then, or were still under water.
     paths, recovered : int
         Paths at least that deep, and those that regained their peak before they ended.
     reason : str
@@ -173,8 +179,7 @@ def drawdown_percentiles(
         depth = float(np.quantile(drawdowns.depth, percentile / 100.0, method="higher"))
         deep = drawdowns.depth >= depth
         durations = kaplan_meier(drawdowns.recovery[deep], drawdowns.recovered[deep])
-        recovery = durations.quantile(0.5)
-        why = "" if recovery is not None else "fewer than half regained their peak before the paths ended"
+        recovery, why = _median(durations)
         rows.append(
             DrawdownPercentile(
                 percentile=percentile,
@@ -186,6 +191,21 @@ def drawdown_percentiles(
             )
         )
     return tuple(rows)
+
+
+def _median(durations: KaplanMeier) -> tuple[float | None, str]:
+    """The median of recoveries that enough paths tell of, or why there is none."""
+    median = durations.quantile(0.5)
+    if median is None:
+        return None, "fewer than half regained their peak before the paths ended"
+    place = int(np.searchsorted(durations.times, median))
+    back, left = int(durations.events[: place + 1].sum()), int(durations.at_risk[place])
+    if back >= FEWEST_KNOWN and left >= FEWEST_KNOWN:
+        return median, ""
+    return None, (
+        f"{back} of {durations.n} paths had regained their peak by the median, with {left} still under water just "
+        f"before; at least {FEWEST_KNOWN} of each are needed"
+    )
 
 
 def fewest_paths(percentile: float) -> int:

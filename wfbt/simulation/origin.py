@@ -10,11 +10,12 @@ import numpy.typing as npt
 
 from wfbt.data.market import DAY, Bars, Funding, Market, Series
 from wfbt.engine.setup import Setup
-from wfbt.policy.answers import INTENT, answer, unequal
+from wfbt.features.learners import Frames
+from wfbt.policy.answers import FEATURE, INTENT, Key, answer, unequal
 from wfbt.policy.frames import market_frames
 from wfbt.risk.history import History
 from wfbt.risk.market_paths import Shapes
-from wfbt.simulation.asked import Asked
+from wfbt.simulation.asked import Asked, Sleeve
 
 I8 = npt.NDArray[np.int64]
 
@@ -161,8 +162,22 @@ def _said(asked: Asked, market: Market) -> dict[tuple[Any, ...], npt.NDArray[np.
     frames = market_frames(market)
     for sleeve in asked.sleeves:
         shown = sleeve.shown({symbol: frames[symbol] for symbol in sleeve.study.frames})
+        if sleeve.policy.watches:
+            found |= {(sleeve.name, *key): column for key, column in _considered(sleeve, shown).items()}
+            continue
         told = answer(shown, sleeve.policy.columns(shown, sleeve.params))
         found |= {(sleeve.name, *key): column for key, column in told.columns.items()}
+    return found
+
+
+def _considered(sleeve: Sleeve, shown: Frames) -> dict[Key, npt.NDArray[np.float64]]:
+    """What networks that watch their account decide by, the account apart: that begins anew with each path."""
+    given = sleeve.policy.deliberation(shown, sleeve.params)
+    found = dict(answer(shown, given.other or {}).columns)
+    for symbol, columns in given.features.items():
+        found |= {(FEATURE, symbol, f"observed {place}"): column for place, column in enumerate(columns.T)}
+    for symbol, who in (given.acting or {}).items():
+        found[FEATURE, symbol, "who decides"] = who.astype(np.float64)
     return found
 
 

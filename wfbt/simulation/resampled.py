@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 import numpy.typing as npt
@@ -11,10 +12,12 @@ import numpy.typing as npt
 from wfbt.compute import in_order
 from wfbt.kernels.resampling import fill_stationary
 from wfbt.ledger.ledger import Ledger
+from wfbt.ledger.metrics import FEWEST_DAYS
 from wfbt.risk.history import weather_block
 from wfbt.risk.monte_carlo import key_of
 from wfbt.risk.survival import CapitalReplays, SmallAccount, replay_capitals
 from wfbt.simulation.replays import Accounts, Tally, shown_of
+from wfbt.validation.stops import last_row_alive, stop_of
 
 F8 = npt.NDArray[np.float64]
 I8 = npt.NDArray[np.int64]
@@ -25,7 +28,9 @@ BATCH = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Lived:
-    """The days of an account.
+    """The days of an account that lived: those after a stop for good are no evidence of anything.
+
+    Drawn among the others they would thin out every risk.
 
     Attributes
     ----------
@@ -35,23 +40,38 @@ class Lived:
         The largest gross exposure at a close of the day, in multiples of equity.
     block : int
         Mean length of a block when days are drawn again.
+    stopped : int or None
+        When the account stopped for good, ns UTC.
+    cause : str
+        By what it stopped.
+    left_out : int
+        Days after that, which are not among these.
     """
 
     returns: F8
     exposure: F8
     block: int
+    stopped: int | None = None
+    cause: str = ""
+    left_out: int = 0
 
     @classmethod
-    def of(cls, ledger: Ledger) -> Lived:
-        """Of a ledger of at least two days."""
-        returns = np.maximum(ledger.returns_daily().to_numpy(np.float64), -1.0)
+    def of(cls, ledger: Ledger, most: float = inf) -> Lived:
+        """Of a ledger of at least two days, whose drawdown limit is `most`."""
+        every = np.maximum(ledger.returns_daily().to_numpy(np.float64), -1.0)
         ends = ledger.calendar.day_ends(ledger.ts)
+        stop = stop_of(ledger, most)
+        alive = int(np.searchsorted(ends, last_row_alive(ledger, most))) + 1
+        returns = every[:alive]
         gross = np.nan_to_num(ledger.gross_exposure)
-        moves = np.ptp(returns) > 0.0 and len(returns) >= 30
+        moves = len(returns) >= FEWEST_DAYS and np.ptp(returns) > 0.0
         return cls(
             returns=returns,
-            exposure=np.maximum.reduceat(gross, np.append(0, ends[:-1] + 1)),
+            exposure=np.maximum.reduceat(gross, np.append(0, ends[:-1] + 1))[:alive],
             block=weather_block(returns[:, None]) if moves else 1,
+            stopped=None if stop is None else stop[0],
+            cause="" if stop is None else stop[1],
+            left_out=len(every) - alive,
         )
 
 

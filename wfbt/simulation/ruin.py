@@ -14,7 +14,7 @@ from wfbt.simulation.replays import Replayed
 from wfbt.simulation.resampled import Lived, Resampled
 from wfbt.simulation.sizes import frontier_told, kelly_told
 from wfbt.simulation.tails import backtests_told, tails_told
-from wfbt.simulation.told import drawdowns_told, ruin_told, share_told, year_of
+from wfbt.simulation.told import drawdowns_told, iso, ruin_told, share_told, year_of
 from wfbt.simulation.worries import frontier_worry, kelly_worry, survival_worry, tails_worry, year_worry
 
 YEAR = 365
@@ -33,6 +33,13 @@ def min_order_of(given: MonteCarlo, market: Market) -> float:
         unit, price = one.contract.lot * one.contract.multiplier, float(one.bars.close[-1])
         least = max(least, unit / price if one.contract.inverse else unit * price)
     return least
+
+
+def stop_told(lived: Lived) -> dict[str, Any]:
+    """When the account stopped for good, and how many days after that are no evidence."""
+    stopped = None if lived.stopped is None else iso(lived.stopped)
+    reasons = {"stopped": "it was not stopped for good"} if stopped is None else {}
+    return {"stopped": stopped, "days_left_out": lived.left_out, "reasons": reasons}
 
 
 def ruin_section(
@@ -67,6 +74,7 @@ def ruin_section(
     return {
         "loss": given.ruin,
         "days_of_evidence": len(lived.returns),
+        **stop_told(lived),
         "block": lived.block,
         "within_a_year": within | {"worry": year_worry(within)},
         "drawdowns": {
@@ -77,7 +85,6 @@ def ruin_section(
             "account": {
                 "min_order": small.min_order,
                 "fixed_cost_a_day": small.fixed_cost,
-                "leverage": small.leverage,
             },
             "curves": curves,
             "worry": survival_worry(curves),

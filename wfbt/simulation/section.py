@@ -22,7 +22,7 @@ from wfbt.simulation.fits import NAMES, Fit, fit_levels
 from wfbt.simulation.origin import origin_of
 from wfbt.simulation.replays import Course, Replayed, replayed
 from wfbt.simulation.resampled import Lived, Resampled, resampled
-from wfbt.simulation.ruin import min_order_of, ruin_section
+from wfbt.simulation.ruin import min_order_of, ruin_section, stop_told
 from wfbt.simulation.told import accounts_told, dates_of, fan_told, iso, share_told, spread_told, year_of
 from wfbt.simulation.worries import overall_worry, paths_worry
 from wfbt.validation.again import Ran
@@ -67,11 +67,8 @@ def simulations(
     if lived is None:
         told["reasons"]["resampled"] = why_not
     else:
-        small = SmallAccount(
-            min_order=min_order_of(given, ran.market),
-            fixed_cost=given.fixed_cost,
-            leverage=float(ran.study.rules.leverage),
-        )
+        # No leverage: the account kept within it whenever it ordered, and drifted to what it held beyond.
+        small = SmallAccount(min_order=min_order_of(given, ran.market), fixed_cost=given.fixed_cost)
         own = resampled(
             lived,
             days=year_of(calendar.periods_per_year, int(given.horizon)),
@@ -153,10 +150,11 @@ def replays_of(given: MonteCarlo, bars: int) -> int:
 def _lived(ran: Ran) -> tuple[Lived | None, str]:
     """The days of the out-of-sample account, or why they cannot be resampled."""
     ledger = ran.walk.ledger
-    lived = Lived.of(ledger)
+    lived = Lived.of(ledger, float(ran.study.rules.drawdown))
     days = len(lived.returns)
     if days < FEWEST_DAYS:
-        return None, f"{days} days of returns out of sample; at least {FEWEST_DAYS} are needed"
+        before = "" if lived.stopped is None else f" before {lived.cause} stopped it on {iso(lived.stopped)[:10]}"
+        return None, f"{days} days of returns out of sample{before}; at least {FEWEST_DAYS} are needed"
     if not len(ledger.fills):
         return None, "it never traded out of sample"
     if not lived.returns.std(ddof=1) > ROUNDING:
@@ -198,11 +196,12 @@ def _resampled_told(
         "paths": len(found.account.outcomes),
         "days": found.account.outcomes.steps,
         "days_of_evidence": len(lived.returns),
+        **stop_told(lived),
         "block": lived.block,
         **accounts_told(found.account, periods_per_year, ruin),
         "fan": fan_told(found.account.fan, found.shown),
     }
-    return told | {"worry": paths_worry(told, drawdown_limit, replayed=False), "reasons": {}}
+    return told | {"worry": paths_worry(told, drawdown_limit, replayed=False)}
 
 
 def _level_notes(level: int, market: Market) -> list[str]:
@@ -210,14 +209,16 @@ def _level_notes(level: int, market: Market) -> list[str]:
     if level == 5:
         return []
     names = ["volume", *(one.name for one in market.series)]
-    return [
-        f"{', '.join(names)}: along a path they are of other rows than its returns and know nothing of them; what a "
-        "policy makes of them is tried at level 5 alone"
-    ]
+    if len(names) == 1:
+        comes, them = "volume along a path comes from other rows than its returns and knows", "it"
+    else:
+        listed = f"{', '.join(names[:-1])} and {names[-1]}"
+        comes, them = f"{listed} along a path come from other rows than its returns and know", "them"
+    return [f"{comes} nothing of them; what a policy makes of {them} is tried at level 5 alone"]
 
 
 def _notes(market: Market, latency: Latency) -> list[str]:
-    notes = ["equity is seen at the ends of days; what happens within a day is in depth_at_bar_closes alone"]
+    notes = ["equity is seen at the ends of days; what happens within a day shows in the drawdowns at bar closes alone"]
     if not latency.instant:
         notes.append("the delay of an order depends on the seed and its bar, so it is the same on every path")
     if any(one.funding is not None for one in market.instruments):

@@ -130,7 +130,7 @@ def tails_worry(tails: Mapping[str, Sequence[Mapping[str, Any]]], backtests: Seq
             )
         elif one["independence"] is not None and one["independence"]["p"] < REJECTED:
             found.append(f"days beyond the {one['method']} VaR at {one['level']:.0%} come together")
-    if not found and all(one["coverage"] is None for one in backtests):
+    if not found and backtests and all(one["coverage"] is None for one in backtests):
         return "Nobody knows: there are too few days to test a forecast of the tail."
     return _sentence(found[:2], "the tail is no heavier than its forecasts said, as far as so few bad days can tell")
 

@@ -122,7 +122,11 @@ class Ran:
             book = there.judged(shown) if there.forecast_limit else there.deck
         else:
             book = there.book
-        return replace(walk.decided, deck=book, intents=stitched(parts).intents())
+        heard = stitched(parts)
+        if isinstance(heard, Watching):
+            # Whatever stands before the event was made on the run's own deck, and the account lives on this one.
+            return replace(walk.decided, deck=book, watching=heard).asked_again()
+        return replace(walk.decided, deck=book, intents=heard.intents())
 
 
 def _view(study: Study, place: int, walk: WalkForward) -> View:

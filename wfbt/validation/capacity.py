@@ -65,7 +65,8 @@ def capacity(decided: Decided, sizes: Sequence[float], jobs: int = 1) -> Found:
     """Replay `decided` at each of `sizes`, increasing, in the account's currency, and interpolate where it wears out.
 
     Sizes that the policy gives as money (sizing.method fixed) and the value that fee tiers count grow with the account,
-    so the decisions are the same in proportion.  The account compounds as it does at its own size.
+    so the decisions are the same in proportion.  The account compounds as it does at its own size.  Networks that watch
+    their account decide by what it becomes at each size.
     """
     small = _sized(_frictionless(decided), decided.rules.cash)
     table = tuple(in_order(lambda size: _sized(decided, float(size)), sizes, jobs))
@@ -97,11 +98,14 @@ def _frictionless(decided: Decided) -> Decided:
 def _sized(decided: Decided, size: float) -> Sized:
     rules, intents = decided.rules, decided.intents
     times = size / rules.cash
-    if rules.size == Size.NOTIONAL:
+    grown = times if rules.size == Size.NOTIONAL else 1.0
+    rules = rules._replace(cash=size, monthly=rules.monthly * times)
+    if decided.watching is not None:
+        intents = replace(decided, rules=rules).asked_again(grown).intents
+    elif grown != 1.0:
         intents = intents.copy()
         for name in ("size", "other_size"):
-            intents[name] *= times
-    rules = rules._replace(cash=size, monthly=rules.monthly * times)
+            intents[name] *= grown
     ledger = replay_ledger(decided.deck, intents, rules, decided.first, decided.last)
     told, split = ledger.metrics(), costs_split(ledger)
     traded = float(ledger.traded.sum())

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wfbt.data.market import HOUR
+from wfbt.engine.closed_loop import Watching
 from wfbt.kernels.abi import Outcome
 from wfbt.ledger.blocks import block_length
 from wfbt.policy.base import Columns
@@ -212,8 +213,12 @@ def needs(ran: Ran) -> tuple[float | None, str]:
     return float(2.0 * np.mean(done["ended"] - decided) / HOUR), ""
 
 
-def _curve(signals: Mapping[str, Signal], lags: Sequence[int], resamples: int, seed: int, place: int) -> Curve | str:
+def _curve(
+    signals: Mapping[str, Signal] | str, lags: Sequence[int], resamples: int, seed: int, place: int
+) -> Curve | str:
     """The curve of one signal, or why there is none."""
+    if isinstance(signals, str):
+        return signals
     told = {symbol: one for symbol, one in signals.items() if (~np.isnan(one.value)).sum() >= FEWEST}
     if not told:
         return f"no symbol has {FEWEST} bars with a signal"
@@ -244,26 +249,29 @@ def _told(curve: Curve | str, hours: float, needed: float | None) -> dict[str, A
     return out
 
 
-def signals_of(ran: Ran) -> dict[str, dict[str, Signal]]:
+def signals_of(ran: Ran) -> dict[str, dict[str, Signal] | str]:
     """What was wanted of each symbol on out-of-sample rows: "all" of a strategy, with the members of an ensemble, or
-    each sleeve's own."""
+    each sleeve's own; or why nobody can tell."""
     if isinstance(ran.study, Study):
         return _of_study(ran.study, ran.walk, ALL)
     assert isinstance(ran.study, Portfolio) and isinstance(ran.walk, PortfolioWalk)
-    out: dict[str, dict[str, Signal]] = {}
+    out: dict[str, dict[str, Signal] | str] = {}
     for member in ran.study.members:
         out |= _of_study(member.study, ran.walk.alone[member.name], member.name)
     return out
 
 
-def _of_study(study: Study, walk: WalkForward, name: str) -> dict[str, dict[str, Signal]]:
+def _of_study(study: Study, walk: WalkForward, name: str) -> dict[str, dict[str, Signal] | str]:
     members: dict[str, Any] = {}
     if isinstance(study.rule, Ensemble):
         before = "" if name == ALL else f"{name}: "
         members = {f"{before}{key} {part.name}": (key, part) for key, part in study.rule.parts.items()}
-    wants: dict[str, dict[str, F8]] = {one: {} for one in (name, *members)}
     first, last = walk.decided.first, walk.decided.last
     places = {s: own for s, own in zip(study.deck.symbols, study.deck.places, strict=True) if s in study.frames}
+    if walk.decided.watching is not None:
+        why = "its network watches the one account that all members share, so what it wants alone nobody knows"
+        return {name: _watched(study, walk.decided.watching, places, first, last), **dict.fromkeys(members, why)}
+    wants: dict[str, dict[str, F8]] = {one: {} for one in (name, *members)}
     for symbol, own in places.items():
         inside = int(((own >= first) & (own < last)).sum())
         for one in wants.values():
@@ -281,12 +289,25 @@ def _of_study(study: Study, walk: WalkForward, name: str) -> dict[str, dict[str,
                 target = columns[symbol].target
                 said[symbol][low - start : high - start] = taken(target, standing(target))[low:high]
     closes = {one.symbol: one.bars.close for one in study.lowering.market.instruments}
-    out: dict[str, dict[str, Signal]] = {}
+    out: dict[str, dict[str, Signal] | str] = {}
     for signal, by_symbol in wants.items():
-        out[signal] = {}
+        told = {}
         for symbol, value in by_symbol.items():
             low, high = (int(x) for x in np.searchsorted(places[symbol], [first, last]))
-            out[signal][symbol] = Signal(value=value, close=closes[symbol][low:high])
+            told[symbol] = Signal(value=value, close=closes[symbol][low:high])
+        out[signal] = told
+    return out
+
+
+def _watched(study: Study, networks: Watching, places: Mapping[str, I8], first: int, last: int) -> dict[str, Signal]:
+    """What networks wanted in the account that they watched; on paper they would have watched another."""
+    targets = networks.targets()
+    closes = {one.symbol: one.bars.close for one in study.lowering.market.instruments}
+    out = {}
+    for symbol, own in places.items():
+        target = targets[own, study.deck.symbols.index(symbol)]
+        low, high = (int(x) for x in np.searchsorted(own, [first, last]))
+        out[symbol] = Signal(value=taken(target, standing(target))[low:high], close=closes[symbol][low:high])
     return out
 
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from wfbt.data.market import BPS, DAY
 from wfbt.engine.backtest import replay_ledger, span
+from wfbt.engine.closed_loop import Watching
 from wfbt.engine.sweep import replay_lanes
 from wfbt.engine.tape import Deck, terms_of
 from wfbt.kernels.abi import Rules, Schedule, Status
@@ -42,6 +43,8 @@ class Decided:
     rules : Rules
     intents : (N,) INTENT
     first, last : int
+    watching : Watching or None
+        The networks that made the intents, where they watch the account.
     """
 
     deck: Deck
@@ -49,6 +52,18 @@ class Decided:
     intents: npt.NDArray[np.void]
     first: int
     last: int
+    watching: Watching | None = None
+
+    def asked_again(self, times: float = 1.0) -> Decided:
+        """What is decided on this deck under these rules, with sizes `times` as large.
+
+        Whoever sees nothing of the account decides the same on any.  Networks that watch it are asked what they do with
+        what it becomes here.
+        """
+        if self.watching is None:
+            return self
+        heard = self.watching.on(self.deck, self.rules, times)
+        return replace(self, watching=heard, intents=heard.intents())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

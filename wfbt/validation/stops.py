@@ -29,6 +29,22 @@ def stop_of(ledger: Ledger, most: float) -> tuple[int, str] | None:
     return None
 
 
+def last_row_alive(ledger: Ledger, most: float) -> int:
+    """The last row on which the account was in the market before it stopped for good; the last of all if it never did.
+
+    What flattened it counts: the order comes a bar after the limit is seen, and may cost.
+    """
+    stop = stop_of(ledger, most)
+    if stop is None:
+        return len(ledger.ts) - 1
+    last_fill = int(ledger.fills["ts"][-1]) if len(ledger.fills) else int(ledger.ts[0])
+    # A fill at the open of a bar is in the equity of its close; the close that showed the limit may come after all.
+    seen = max(int(np.searchsorted(ledger.ts, last_fill, side="right")), int(np.searchsorted(ledger.ts, stop[0])))
+    if stop[1] == EMPTY:
+        seen = max(seen, int(np.argmax(ledger.equity <= 0.0)))
+    return min(seen, len(ledger.ts) - 1)
+
+
 def same_history(stops: Iterable[int | None]) -> bool:
     """Did all stop on one UTC day, or none at all?  A few hours make no other history, months do."""
     return len({None if stop is None else (stop - 1) // DAY for stop in stops}) <= 1

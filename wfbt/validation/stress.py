@@ -144,7 +144,7 @@ def _decided(ran: Ran, scenario: Scenario, at: int, first: int) -> Decided:
             return replace(setup, latency=Failing.of(setup.latency, scenario.fails, scenario.retry))
 
         there = ran.on(ran.market, ran.market, failing)
-        return replace(decided, deck=there.deck if isinstance(there, Study) else there.book)
+        return replace(decided, deck=there.deck if isinstance(there, Study) else there.book).asked_again()
     if scenario.told:
         market = priced(ran.market, scenario, at)
         decided = ran.decides(ran.on(market, seen(market, scenario, at)), decided.first + first)
@@ -153,7 +153,7 @@ def _decided(ran: Ran, scenario: Scenario, at: int, first: int) -> Decided:
         deck = thinned(deck, scenario, at)
     if scenario.outage:
         deck = halted(deck, at, scenario.outage)
-    return replace(decided, deck=deck)
+    return decided if deck is decided.deck else replace(decided, deck=deck).asked_again()
 
 
 def told(one: Stressed, base: Ledger, max_loss: float) -> dict[str, Any]:

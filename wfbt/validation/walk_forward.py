@@ -140,7 +140,8 @@ class Study:
             return self.lowering.say(self.wants(params, view), view.forecast)
         given = deliberate(self.rule, view.frames, params, view.train)
         scale = {name: self._scaled(frame) for name, frame in view.frames.items()} if self.scale else {}
-        return watching(self.lowering, self.rules, given, view.forecast, scale)
+        deck = self.judged([(view, slice(0, len(self.deck.decisions)))])
+        return watching(self.lowering, self.rules, given, view.forecast, scale).on(deck, self.rules)
 
     def columns(self, candidate: int, view: View) -> dict[str, Columns]:
         """What a candidate wants of every symbol of the deck; of one that is not in `frames`, nothing."""
@@ -385,10 +386,12 @@ def _stitch(study: Study, folds: Sequence[Fold], trials: Sequence[Trial], views:
     routes = paths(folds)
 
     def told(route: Route) -> Decided:
-        intents = stitched([parts[place, block.start] for place, block in route]).intents()
+        heard = stitched([parts[place, block.start] for place, block in route])
         first, last = rows_of([block for _, block in route])
         deck = study.judged([(views[place], block) for place, block in route])
-        return Decided(deck=deck, rules=study.rules, intents=intents, first=first, last=last)
+        watching = heard.on(deck, study.rules) if isinstance(heard, Watching) else None
+        intents = (watching or heard).intents()
+        return Decided(deck=deck, rules=study.rules, intents=intents, first=first, last=last, watching=watching)
 
     decided = [told(route) for route in routes]
     ledgers = in_order(followed, decided, study.jobs)

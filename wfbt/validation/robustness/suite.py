@@ -153,7 +153,8 @@ class _Tests:
         found = sharpes(self.decided, asks, self.study.jobs, self._to("late decisions", len(asks)))
         curve, random = found[: most + 1], found[most + 1 :]
         return judged(
-            f"each entry 0 to {most} bars late, independently; beside it all decisions late by the same number of bars",
+            f"each entry 0 to {most} bars late, independently; beside it all decisions late by the same number of bars"
+            + self._unasked,
             random,
             self.base,
             Criterion(share=0.5, low=True),
@@ -163,6 +164,13 @@ class _Tests:
                 for bars, value in enumerate(curve)
             ],
         )
+
+    @property
+    def _unasked(self) -> str:
+        """What is not known of networks that watch: their next decision would follow from the account that is made."""
+        if self.decided.watching is None:
+            return ""
+        return "; its networks decide as they did, and are not asked what they make of the account that comes of it"
 
     def _late(self, bars: npt.NDArray[np.int64]) -> Intents:
         decided = self.decided
@@ -213,7 +221,8 @@ class _Tests:
         asks = [drawn(level, draw) for level in range(len(self.plan.skip)) for draw in range(count)]
         found = sharpes(self.decided, asks, self.study.jobs, self._to("missed entries", len(asks)))
         return {
-            "what": "each entry is missed by chance: the account stays, or goes, flat until the next one",
+            "what": "each entry is missed by chance: the account stays, or goes, flat until the next one"
+            + self._unasked,
             "n": count,
             "entries": int(begins.sum()),
             "levels": [
@@ -255,7 +264,7 @@ class _Tests:
             why = ""
             if multiple * (taker + rules.half_spread) >= 1.0:
                 why = "a fill would cost more than it is worth"
-            dear = dearer(decided, multiple, rebate=1.0 / multiple)
+            dear = dearer(decided, multiple, rebate=1.0 / multiple).asked_again()
             levels.append(self._stressed({"multiple": multiple}, dear, why, judge=multiple == DEARER))
         what = "all fees, spread and impact multiplied, a rebate divided; sizes follow the account of each replay"
         return {"what": what, "n": len(levels), "levels": levels, "reasons": {}}, ""
@@ -267,7 +276,7 @@ class _Tests:
             return None, "no delay is configured, so there is nothing to multiply"
         self.progress("robustness: slower orders", 1, 1)
         slow = lay_out(lowering.market, replace(setup, latency=setup.latency.scaled(multiple)), self.seed)
-        told = self._stressed({"multiple": multiple}, replace(self.decided, deck=slow), "", judge=True)
+        told = self._stressed({"multiple": multiple}, replace(self.decided, deck=slow).asked_again(), "", judge=True)
         return {"what": f"all delays of feed and orders times {multiple:g}", "n": 1, **told}, ""
 
     def _stressed(self, told_of: Mapping[str, Any], decided: Decided, why: str, *, judge: bool) -> dict[str, Any]:
