@@ -7,12 +7,14 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 pytest.importorskip("stable_baselines3", reason="the extra [rl] is not installed")
 
 from tests.learn.lessons import QUICK, write_lesson
+from tests.runs import hours
 from wfbt import cli
 from wfbt.assembly import policies_of, read_market, study_of
 from wfbt.config.load import load_strategy
@@ -133,3 +135,24 @@ def test_a_walk_hears_from_a_trained_network_what_its_lesson_heard(side, tmp_pat
             assert replayed.tobytes() == taught.tobytes()
             said += len(replayed)
     assert said > 5
+
+
+def test_a_search_of_settings_reads_the_first_training_rows_alone_and_prints_what_gives_them(tmp_path):
+    pytest.importorskip("optuna", reason="the extra [tune] is not installed")
+    path = write_lesson(tmp_path, {"seeds": 1})
+    told = call("train", path, "--tune", 2, "--json")
+    assert told.exit_code == 0, told.output
+    ((where, found),) = json.loads(told.stdout).items()
+    assert where == "policy.train"
+    assert set(found["best"]) == {"learning_rate", "gamma", "hidden", "ppo.entropy"}
+    assert found["score"] >= found["given"]
+    assert not (tmp_path / "models").exists()
+    # What comes after the first training rows is another market: nothing of it was read.
+    again = tmp_path / "again"
+    bars = hours()
+    late = slice(24 * 60, None)
+    for name in ("open", "high", "low", "close"):
+        bars[name] = np.concatenate([bars[name][: 24 * 60], bars[name][late] * 1.5])
+    other = write_lesson(again, {"seeds": 1}, bars=bars)
+    (second,) = json.loads(call("train", other, "--tune", 2, "--json").stdout).values()
+    assert second == found

@@ -176,6 +176,7 @@ class _Progress:
 @click.option("--out", type=click.Path(path_type=Path), help="Where artefacts go.  [default: models]")
 @click.option("--jobs", type=click.IntRange(min=1), help="Processes.  [default: all cores]")
 @click.option("--board", type=click.Path(path_type=Path), help="Write TensorBoard logs here, if it is installed.")
+@click.option("--tune", type=click.IntRange(min=2), help="Only search so many settings on the first training rows.")
 @click.option("--json", "as_json", is_flag=True, help="Print the artefacts as JSON.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors and the folders.")
 def train(
@@ -186,6 +187,7 @@ def train(
     out: Path | None,
     jobs: int | None,
     board: Path | None,
+    tune: int | None,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -194,6 +196,9 @@ def train(
     from wfbt.training import train as teach
 
     silent = quiet or as_json
+    if tune is not None:
+        _tune(strategy, tune, folds, overrides, as_json, silent)
+        return
     try:
         with _Progress(silent) as progress, redirect_stdout(sys.stderr):
             found = teach(
@@ -216,6 +221,24 @@ def train(
         click.echo("\n".join(one["folder"] for one in told))
     else:
         click.echo(trained_table(told))
+
+
+def _tune(
+    strategy: Path, trials: int, folds: int | None, overrides: tuple[str, ...], as_json: bool, silent: bool
+) -> None:
+    """Print the best settings of a search as the --set options that give them."""
+    from wfbt.training import tune_first
+
+    with _Progress(silent) as progress, redirect_stdout(sys.stderr):
+        found = tune_first(strategy, trials, folds=folds, overrides=overrides, progress=progress)
+    if as_json:
+        told = {where: {"best": dict(one.best), "score": one.score, "given": one.given} for where, one in found.items()}
+        click.echo(json.dumps(told, ensure_ascii=False))
+        return
+    for where, one in found.items():
+        click.echo(f"{where}: {one.score:.3f} on the rows kept back, {one.given:.3f} with the settings of the file")
+        click.echo(" ".join(f"--set {where}.{key}={json.dumps(value)}" for key, value in one.best.items()))
+    click.echo(f"the best of {trials}, each with one seed: better than it will be on rows it was not chosen by")
 
 
 @main.command()

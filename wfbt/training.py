@@ -29,6 +29,7 @@ from wfbt.engine.setup import rules_of
 from wfbt.engine.tape import Deck, lay_out
 from wfbt.errors import ConfigError
 from wfbt.learn.school import School, trainer
+from wfbt.learn.tune import Tuned
 from wfbt.policy.artifact.load import Artifact
 from wfbt.policy.frames import market_frames
 from wfbt.policy.taught import Taught
@@ -107,6 +108,26 @@ def train(
             for section, school in schools.items()
             for window, rows in windows
         ]
+
+
+def tune_first(
+    strategy: str | os.PathLike[str],
+    trials: int,
+    *,
+    folds: int | None = None,
+    overrides: Sequence[str] = (),
+    progress: Progress = lambda what, done, total: None,
+) -> dict[str, Tuned]:
+    """Search settings of what a strategy file trains, on its first fold's training rows; by where each part stands."""
+    from wfbt.learn.tune import tune
+
+    config = load_strategy(strategy, overrides=overrides, folds=folds)
+    if not taught_in(config):
+        raise ConfigError(f"{os.fspath(strategy)}: trains nothing; give policy: {{train: {{...}}}}")
+    progress("reading the market", 0, 0)
+    schools, deck = opened(config, Path(MODELS))
+    _, rows = windows_of(config, deck)[0]
+    return {section: tune(school, rows, trials, progress) for section, school in schools.items()}
 
 
 def opened(config: schema.Strategy, store: Path, seeds: int | None = None) -> tuple[dict[str, School], Deck]:
