@@ -264,6 +264,7 @@ def test_a_network_that_trades_nothing_scores_nothing(tmp_path):
     assert lesson.score({"policy": still}) == 0.0
 
 
+@pytest.mark.slow
 def test_several_windows_are_the_same_on_two_processes_as_on_one(tmp_path):
     path = write_lesson(tmp_path, {"seeds": 2}, folds={"count": 1, "train": "60d", "embargo": "24h"})
     said = []
