@@ -237,7 +237,10 @@ def _own_scenario(name: str, given: stress.Scenario) -> Scenario:
         back = f", {given.recover:.0%} of it back" if given.recover else ""
         parts.append(f"{of} {given.shock:+.0%} over {given.bars} bar{'s' if given.bars > 1 else ''}{back}")
     if given.spread != 1 or given.volume != 1:
-        parts.append(f"spread x {given.spread:g}, volume x {given.volume:g} for {given.lasts}")
+        of = "" if given.symbols is None else f" of {', '.join(given.symbols)}"
+        changed = [f"spread x {given.spread:g}"] if given.spread != 1 else []
+        changed += [f"volume{of} x {given.volume:g}"] if given.volume != 1 else []
+        parts.append(f"{', '.join(changed)} for {given.lasts}")
     if given.outage:
         parts.append(f"no order is matched for {given.outage}")
     thin = given.spread != 1 or given.volume != 1

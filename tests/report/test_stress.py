@@ -1,6 +1,6 @@
 """What the page says of bad days, size and age."""
 
-from wfbt.report.capacity import capacity_sentences, decay_sentences
+from wfbt.report.capacity import capacity_sentences, capacity_worry, decay_sentences
 from wfbt.report.stress import stress_sentences
 
 
@@ -42,6 +42,18 @@ def test_an_account_beyond_its_capacity_is_told_so():
     assert "its own worst enemy" not in " ".join(capacity_sentences(sized(half=5e6)))
     assert "90% of it is left" in capacity_sentences(sized())[0]
     assert "no limit was tested" in capacity_sentences(sized(impact=False, caps=False))[0]
+
+
+def test_alpha_that_is_kept_by_orders_that_caps_cut_is_a_worry():
+    """Caps keep a large account small: what it keeps is no sign that more money is carried."""
+    sizes = [
+        {"size": size, "unfilled": unfilled, "retention": 0.9}
+        for size, unfilled in ((1e4, 0.05), (1e6, 0.1), (1e8, 0.35))
+    ]
+    assert "At 100,000,000 35.0% of the orders end short of their goal" in capacity_worry(sized(sizes=sizes))
+    assert "end short" in capacity_worry(sized(sizes=sizes, half=5e8))
+    assert "end short" not in capacity_worry(sized(sizes=sizes, half=5e7))  # half is gone before it
+    assert "end short" not in capacity_worry(sized(sizes=[one | {"unfilled": 0.4} for one in sizes]))
 
 
 def test_a_signal_that_is_traded_too_late_is_told_so():

@@ -177,3 +177,41 @@ def test_a_level_replays_as_many_paths_as_its_bars_allow():
     assert replays_of(given, 3 * 8_760) == 171
     assert replays_of(given, 525_600) == 50
     assert replays_of(MonteCarlo(replays=77), 525_600) == 77
+
+
+@pytest.mark.parametrize(("limit", "enough"), [(0.05, False), (0.2, True)])
+def test_days_after_the_drawdown_limit_stopped_the_account_are_counted_out(limit, enough, tmp_path):
+    path = study_file(tmp_path, "plain", limits={"max_drawdown": limit}, monte_carlo=FEW | {"levels": []})
+    result = run(path, tmp_path / "out").to_dict()
+    stopped, days = result["events"]["stopped"], result["oos"]["days"]
+    assert stopped is not None
+    if enough:
+        told, ruin = result["monte_carlo"]["resampled"], result["ruin"]
+        assert told["stopped"] == ruin["stopped"] == stopped
+        assert told["days_of_evidence"] + told["days_left_out"] == days and told["days_left_out"] > 0
+        assert ruin["days_of_evidence"] == told["days_of_evidence"] >= 30
+        assert not unexplained(told) and not unexplained(ruin)
+    else:
+        assert result["ruin"] is None
+        why = f"before the drawdown limit stopped it on {stopped[:10]}; at least 30 are needed"
+        assert result["reasons"]["ruin"].endswith(why)
+        assert result["monte_carlo"]["reasons"]["resampled"] == result["reasons"]["ruin"]
+
+
+def test_accounts_of_every_size_that_can_afford_all_orders_are_ruined_as_often_as_the_days_say(tmp_path):
+    """However far the exposure drifts beyond the leverage between two orders."""
+    path = rule_file(
+        tmp_path, "hold", account={"cash": 10_000, "leverage": 5}, sizing={"max_position": 5},
+        limits={"max_daily_loss": None, "max_drawdown": None, "cooldown": None, "max_leverage": 5},
+        monte_carlo=FEW | {"levels": [], "horizon": "365d", "min_order": 0, "paths": 500, "ruin": 0.4},
+    )  # fmt: skip
+    source = tmp_path / "rules.py"
+    source.write_text(source.read_text().replace("return np.ones(len(bars))", "return 5.0 * np.ones(len(bars))"))
+    run_of = run(path, tmp_path / "out")
+    assert np.nanmax(run_of.ledger.gross_exposure) > 5.2
+    ruin = run_of.to_dict()["ruin"]
+    own = ruin["within_a_year"]["resampled"]
+    assert 0 < own["count"] < own["n"]
+    for curve in ruin["survival"]["curves"]:
+        (year,) = (point for point in curve["points"] if point["days"] == 365)
+        assert year["survived"]["count"] == own["n"] - own["count"] and curve["too_small"] == 0.0

@@ -27,6 +27,8 @@ SIZED = (
 )
 MOST_SIGNALS = 6
 HALF = 0.5
+SHORT = 0.1
+"""More of the orders than at the smallest size may end short of their goal before an account is another."""
 ROOM = 10.0
 """Below so many times the account's size, a size that halves the alpha is near."""
 COLOURS = (OWN, HELD, PAST, LOSS, "#4d9a6a", "#8f6bc2")
@@ -53,6 +55,11 @@ def capacity_worry(told: Mapping[str, Any]) -> str:
         found.append(
             f"half of the alpha is gone at {show(half, 'money')}, and the account begins with {show(own, 'money')}"
         )
+    if (short := _short(told)) is not None and (half is None or short["size"] < half):
+        found.append(
+            f"at {show(short['size'], 'money')} {show(short['unfilled'], 'percent')} of the orders end short of their "
+            "goal: from there on what is kept is made by smaller positions, not by this strategy"
+        )
     again = [
         one for one in told["sizes"] if half is not None and one["size"] > half and (one["retention"] or 0.0) > HALF
     ]
@@ -65,6 +72,12 @@ def capacity_worry(told: Mapping[str, Any]) -> str:
     if found or half is not None:
         return worry(found, f"half of the alpha is left at more than {ROOM:g} times the size of the account")
     return worry([], f"no size tried took half of the alpha ({reason(told, 'half')})")
+
+
+def _short(told: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The first size at which more orders end short of their goal than at the smallest."""
+    known = [one for one in told["sizes"] if one["unfilled"] is not None]
+    return next((one for one in known if one["unfilled"] > known[0]["unfilled"] + SHORT), None)
 
 
 def capacity_sentences(told: Mapping[str, Any]) -> list[str]:

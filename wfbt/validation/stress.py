@@ -61,7 +61,7 @@ def worst_row(ledger: Ledger, scenario: Scenario, period: int) -> Worst:
         begins = int(ledger.ts[int(gross.argmax())]) - scenario.lasts // 2
         return Worst(row=max(0, int(np.searchsorted(ledger.ts, begins, side="right")) - 1))
     if scenario.worst == "trading":
-        return _busiest(ledger, equity, scenario.lasts)
+        return _busiest(ledger, equity, scenario.lasts, own)
     ends = np.minimum(np.searchsorted(ledger.ts, ledger.ts + scenario.outage, side="right") - 1, last)
     later = np.where(ledger.position != 0, ledger.mark[ends], 1.0)
     lost = ledger.worth(ledger.position, mark) - ledger.worth(ledger.position, np.where(np.isnan(later), mark, later))
@@ -71,11 +71,12 @@ def worst_row(ledger: Ledger, scenario: Scenario, period: int) -> Worst:
     return Worst(row=int(share.argmax()))
 
 
-def _busiest(ledger: Ledger, equity: F8, lasts: int) -> Worst:
-    """Before the window in which most was traded, in multiples of equity."""
-    if not len(ledger.fills):
-        return Worst(row=None, why_not="the account never traded")
-    traded = np.bincount(ledger.fill_rows, ledger.traded, len(ledger.ts))
+def _busiest(ledger: Ledger, equity: F8, lasts: int, own: npt.NDArray[np.bool_]) -> Worst:
+    """Before the window in which most was traded in the (A,) symbols that are `own`, in multiples of equity."""
+    told = own[ledger.fills["asset"]]
+    if not told.any():
+        return Worst(row=None, why_not="the account never traded" if own.all() else "the account never traded them")
+    traded = np.bincount(ledger.fill_rows, ledger.traded * told, len(ledger.ts))
     total = np.append(0.0, np.cumsum(np.nan_to_num(traded / equity)))
     ends = np.searchsorted(ledger.ts, ledger.ts + lasts, side="right")
     # Decided at a close, filled in the bars after it.

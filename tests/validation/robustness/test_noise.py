@@ -73,7 +73,7 @@ def test_the_size_of_the_noise_is_known_when_the_bar_is():
 class Dips:
     """Buys what has just fallen and sells what has just risen."""
 
-    name, kind, source_sha256, fitted = "dips", "function", "", False
+    name, kind, source_sha256, fitted, watches = "dips", "function", "", False, False
 
     def bind(self, params):
         return dict(params)
