@@ -208,12 +208,12 @@ TABLE = {
     "an unknown section": (
         config(cots={"taker_bps": 5}),
         CONFIG,
-        "ConfigError: <here>/small.yaml: unknown key cots; did you mean costs? (line 67)",
+        "ConfigError: <here>/small.yaml: unknown key cots; did you mean costs? (line 68)",
     ),
     "an unknown key": (
         config(costs={"taker_bsp": 5}),
         CONFIG,
-        "ConfigError: <here>/small.yaml: unknown key costs.taker_bsp; did you mean taker_bps? (line 68)",
+        "ConfigError: <here>/small.yaml: unknown key costs.taker_bsp; did you mean taker_bps? (line 69)",
     ),
     "an unknown key of a symbol": (
         config(data={"symbols": {"AAA": AAA | {"fundin": "x"}}}),
@@ -229,12 +229,12 @@ TABLE = {
     "a number as text": (
         config(costs={"taker_bps": "5"}),
         CONFIG,
-        'ConfigError: <here>/small.yaml: costs.taker_bps must be a number, was the text "5"; write it without quotes (line 68)',
+        'ConfigError: <here>/small.yaml: costs.taker_bps must be a number, was the text "5"; write it without quotes (line 69)',
     ),
     "a negative spread": (
         config(costs={"half_spread_bps": -1}),
         CONFIG,
-        "ConfigError: <here>/small.yaml: costs.half_spread_bps must be >= 0, was -1 (line 68)",
+        "ConfigError: <here>/small.yaml: costs.half_spread_bps must be >= 0, was -1 (line 69)",
     ),
     "a leverage of zero": (
         config(account={"leverage": 0}),
@@ -425,12 +425,12 @@ TABLE = {
     "a venue that nobody knows": (
         config(venue="binance-usd"),
         CONFIG,
-        'ConfigError: <here>/small.yaml: venue must be binance-coinm, binance-usdm or the path of a .yaml file, was "binance-usd"; did you mean binance-usdm? (line 67)',
+        'ConfigError: <here>/small.yaml: venue must be binance-coinm, binance-usdm or the path of a .yaml file, was "binance-usd"; did you mean binance-usdm? (line 68)',
     ),
     "a venue file that is not there": (
         config(venue="nowhere.yaml"),
         CONFIG,
-        "ConfigError: <here>/nowhere.yaml: no such file (venue of <here>/small.yaml, line 67)",
+        "ConfigError: <here>/nowhere.yaml: no such file (venue of <here>/small.yaml, line 68)",
     ),
     "a venue whose margin falls with size": (
         venue("symbols:\n  AAA:\n    tiers: [{up_to: 5, maintenance: 0.2}, {maintenance: 0.1}]\n"),
