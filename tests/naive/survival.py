@@ -2,11 +2,12 @@
 
 
 def replay(returns, exposure, capital, min_order, fixed_cost, leverage, ruin):
-    """(periods until ruin or None, final equity, orders made, orders missed) of one path."""
+    """(periods until ruin or None, final equity, orders made, orders missed, exposure wanted, exposure not had)."""
     equity = capital
     notional = 0.0  # unsigned, with its side beside it
     side = 0
     made = missed = 0
+    wanted = lacked = 0.0
     for number, (earned, weight) in enumerate(zip(returns, exposure, strict=True), start=1):
         wanted_side = (weight > 0) - (weight < 0)
         should = min(abs(weight), leverage) * equity
@@ -25,6 +26,8 @@ def replay(returns, exposure, capital, min_order, fixed_cost, leverage, ruin):
                 notional, side = should, wanted_side
             elif lacking > 0:
                 missed += 1
+            wanted += should / equity
+            lacked += should / equity - notional / equity
             share = notional / (abs(weight) * equity)  # of the strategy's own position
             profit = share * earned * equity
             # A position grows with its price: upwards on the long side when the strategy earns.
@@ -35,5 +38,5 @@ def replay(returns, exposure, capital, min_order, fixed_cost, leverage, ruin):
                 side = 0
         equity = equity + profit - fixed_cost
         if equity <= capital * (1 - ruin):
-            return number, max(equity, 0.0), made, missed
-    return None, equity, made, missed
+            return number, max(equity, 0.0), made, missed, wanted, lacked
+    return None, equity, made, missed, wanted, lacked

@@ -75,7 +75,7 @@ def test_paths_shorter_than_a_year_say_so_in_place_of_a_probability(fake, told):
 
 def test_survival_stands_by_capital_with_its_lower_bound_and_orders_too_small(fake, told):
     curve = told["survival"]["curves"][0]
-    curve |= {"too_small": 0.345, "median_at_end": 987.0}
+    curve |= {"missed": 0.345, "median_at_end": 987.0}
     curve["points"][-1]["survived"] |= {"estimate": 0.4, "low": 0.3512}
     text = words(page(fake(folds=2, days=60), told))
     assert "After 30 days After 90 days After 180 days After 365 days" in text

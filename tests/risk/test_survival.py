@@ -100,14 +100,24 @@ def test_the_share_of_orders_too_small_falls_with_capital():
     replays = replay_capitals(
         np.zeros((50, 100)) + 1e-4, exposure, [100.0, 400.0, 2000.0, 1e6], SmallAccount(min_order=20)
     )
-    skipped = [curve.skipped for curve in survival_curves(replays, [100])]
+    curves = survival_curves(replays, [100])
+    skipped, missed = [curve.skipped for curve in curves], [curve.missed for curve in curves]
+    assert missed == sorted(missed, reverse=True) and missed[0] > 0.1 and missed[-1] < 1e-4
     assert skipped == sorted(skipped, reverse=True) and skipped[0] > 0.3 and skipped[-1] < 0.01
+
+
+def test_orders_that_only_follow_the_drift_of_a_position_are_missed_at_no_loss():
+    """Held at 1 give or take a thousandth: no such order is large enough, and next to nothing is missed."""
+    exposure = np.random.default_rng(1).uniform(0.999, 1.001, (50, 300))
+    returns = np.random.default_rng(2).normal(0.0, 0.001, (50, 300))
+    (curve,) = survival_curves(replay_capitals(returns, exposure, [1e4], SmallAccount(min_order=100)), [300])
+    assert curve.skipped > 0.3 and 0.0 < curve.missed < 0.01
 
 
 def test_the_answer_does_not_depend_on_the_number_of_threads():
     given_ = (paths(), np.ones(120), [100.0, 1000.0, 5000.0], SmallAccount(min_order=50, fixed_cost=0.5))
     one, four = replay_capitals(*given_, jobs=1), replay_capitals(*given_, jobs=4)
-    for name in ("ruined_at", "final", "made", "skipped"):
+    for name in ("ruined_at", "final", "made", "skipped", "wanting", "missing"):
         assert getattr(one, name).tobytes() == getattr(four, name).tobytes()
 
 

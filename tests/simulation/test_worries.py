@@ -79,11 +79,11 @@ def test_kelly_worries_where_the_mean_could_be_nothing():
 def test_capital_worries_where_accounts_die_or_cannot_order():
     def curve(alive, small, low=None):
         point = {"days": 365, "survived": {"estimate": alive, "low": alive if low is None else low}}
-        return [{"capital": 10_000.0, "points": [point], "too_small": small}]
+        return [{"capital": 10_000.0, "points": [point], "missed": small}]
 
     assert survival_worry(curve(1.0, 0.0)).startswith(NO_WORRY)
     assert survival_worry(curve(0.9, 0.0)).startswith("Of accounts of 10,000 10.0% are ruined within 365 days")
-    assert survival_worry(curve(1.0, 0.4)).startswith("40% of the orders of accounts of 10,000 are too small")
+    assert survival_worry(curve(1.0, 0.4)).startswith("Of accounts of 10,000 40% of what is to be held is not")
 
 
 def test_sizes_worry_from_where_ruin_begins():

@@ -8,7 +8,9 @@ NEVER = 2**63 - 1
 
 
 @njit
-def replay_capitals(returns, exposure, capital, min_order, fixed_cost, leverage, ruin, ruined_at, final, made, skipped):
+def replay_capitals(
+    returns, exposure, capital, min_order, fixed_cost, leverage, ruin, ruined_at, final, made, skipped, wanting, missing
+):
     """Replay every path with every capital.
 
     Parameters
@@ -25,6 +27,8 @@ def replay_capitals(returns, exposure, capital, min_order, fixed_cost, leverage,
         Fraction of the capital whose loss at a period's end is ruin; an account ends there.
     ruined_at, made, skipped : (C, P) int64, out
         Periods until ruin, NEVER without; orders made, and orders too small to be made.
+    wanting, missing : (C, P) float64, out
+        Notional over equity that was to be held, summed over periods, and what of it was not for want of an order.
     final : (C, P) float64, out
         Equity at the end or at ruin, not below 0.
     """
@@ -33,6 +37,7 @@ def replay_capitals(returns, exposure, capital, min_order, fixed_cost, leverage,
         level = (1.0 - ruin) * capital[c]
         for p in range(len(returns)):
             equity, held, orders, missed = capital[c], 0.0, 0, 0
+            asked, lacked = 0.0, 0.0
             when = NEVER
             for t in range(steps):
                 wanted = exposure[p, t]
@@ -54,6 +59,8 @@ def replay_capitals(returns, exposure, capital, min_order, fixed_cost, leverage,
                         orders += 1
                     else:
                         missed += 1
+                    asked += abs(goal) / equity
+                    lacked += (abs(goal) - abs(held)) / equity
                     gain = held * (returns[p, t] / wanted)
                     held += gain
                     equity += gain - fixed_cost
@@ -64,3 +71,5 @@ def replay_capitals(returns, exposure, capital, min_order, fixed_cost, leverage,
             final[c, p] = max(equity, 0.0)
             made[c, p] = orders
             skipped[c, p] = missed
+            wanting[c, p] = asked
+            missing[c, p] = lacked

@@ -116,7 +116,7 @@ def _survival(told: Mapping[str, Any], cell: CellOf) -> dict[str, Any]:
         for point in curve["points"]:
             one = point["survived"] or {"reasons": dict.fromkeys(ENDS, reason(point, "survived"))}
             cells.append((cell(one, "estimate", "fine"), cell(one, "low", "fine")))
-        ends = [cell(curve, "too_small", "percent"), cell(curve, "median_at_end", "money")]
+        ends = [cell(curve, "missed", "percent"), cell(curve, "median_at_end", "money")]
         rows.append((show(curve["capital"], "money"), cells, ends))
     return {
         "days": days,

@@ -67,6 +67,8 @@ class CapitalReplays:
         Equity at the end or at ruin, quote.
     made, skipped : (C, P) int64
         Orders made, and orders below the minimum.
+    wanting, missing : (C, P) float64
+        Notional over equity that was to be held, summed over periods, and what of it was not.
     """
 
     capitals: F8
@@ -76,6 +78,8 @@ class CapitalReplays:
     final: F8
     made: I8
     skipped: I8
+    wanting: F8
+    missing: F8
 
 
 def replay_capitals(
@@ -123,20 +127,21 @@ def replay_capitals(
     paths, steps = returns.shape
     shape = (len(sizes), paths)
     ruined_at, made, skipped = np.empty(shape, np.int64), np.empty(shape, np.int64), np.empty(shape, np.int64)
-    final = np.empty(shape)
+    final, wanting, missing = np.empty(shape), np.empty(shape), np.empty(shape)
     earned, weights, sizes = _read_only(returns), _read_only(np.broadcast_to(given, returns.shape)), _read_only(sizes)
 
     def one(c: int) -> None:
         survival.replay_capitals(
             earned, weights, sizes[c : c + 1], float(account.min_order), float(account.fixed_cost),
             float(account.leverage), float(ruin), ruined_at[c : c + 1], final[c : c + 1], made[c : c + 1],
-            skipped[c : c + 1],
+            skipped[c : c + 1], wanting[c : c + 1], missing[c : c + 1],
         )  # fmt: skip
 
     in_order(one, range(len(sizes)), jobs)
     return CapitalReplays(
-        capitals=sizes, ruin=ruin, steps=steps, ruined_at=ruined_at, final=final, made=made, skipped=skipped
-    )
+        capitals=sizes, ruin=ruin, steps=steps, ruined_at=ruined_at, final=final, made=made, skipped=skipped,
+        wanting=wanting, missing=missing,
+    )  # fmt: skip
 
 
 def _read_only(array: F8) -> F8:
@@ -167,11 +172,15 @@ class SurvivalCurve:
         In the order asked.
     skipped : float or None
         Share of all orders that were too small to be made; None where there was no order.
+    missed : float or None
+        Share of the notional to be held that was not, for orders too small; None where nothing was to be held.  A day's
+        order may be as small as the drift of a position: many such orders can be missed at no loss.
     """
 
     capital: float
     points: tuple[SurvivalPoint, ...]
     skipped: float | None
+    missed: float | None
 
 
 def survival_points(ruined_at: npt.ArrayLike, steps: int, horizons: Sequence[int]) -> tuple[SurvivalPoint, ...]:
@@ -205,11 +214,13 @@ def survival_curves(replays: CapitalReplays, horizons: Sequence[int]) -> tuple[S
     curves = []
     for c, capital in enumerate(replays.capitals):
         made, skipped = int(replays.made[c].sum()), int(replays.skipped[c].sum())
+        wanting = float(replays.wanting[c].sum())
         curves.append(
             SurvivalCurve(
                 capital=float(capital),
                 points=survival_points(replays.ruined_at[c], replays.steps, horizons),
                 skipped=skipped / (made + skipped) if made + skipped else None,
+                missed=float(replays.missing[c].sum()) / wanting if wanting > 0.0 else None,
             )
         )
     return tuple(curves)

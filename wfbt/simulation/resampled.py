@@ -117,7 +117,7 @@ def resampled(
         return replay_capitals(returns, lived.exposure[rows], capitals, small, ruin=ruin)
 
     parts = in_order(some, range(0, paths, BATCH), jobs)
-    names = ("ruined_at", "final", "made", "skipped")
+    names = ("ruined_at", "final", "made", "skipped", "wanting", "missing")
     joined = {name: np.concatenate([getattr(part, name) for part in parts], axis=1) for name in names}
     return Resampled(
         account=tally.accounts(None, days, lived.block),

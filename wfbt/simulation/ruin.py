@@ -121,13 +121,14 @@ def _survival(given: MonteCarlo, own: Resampled, periods_per_year: float) -> lis
             if point.survived is not None:
                 told |= {"survived": share_told(point.survived), "reasons": {}}
             points.append(told)
+        orders = {"too_small": curve.skipped, "missed": curve.missed}
         rows.append(
             {
                 "capital": curve.capital,
                 "points": points,
                 "median_at_end": float(np.median(final)),
-                "too_small": curve.skipped,
-                "reasons": {} if curve.skipped is not None else {"too_small": "no order was wanted"},
+                **orders,
+                "reasons": {name: "nothing was to be held" for name, share in orders.items() if share is None},
             }
         )
     return rows

@@ -41,7 +41,7 @@ def year_worry(told: Mapping[str, Mapping[str, Any]]) -> str:
     if not known:
         return "Nobody knows: no path is a year long."
     name = max(known, key=lambda key: (known[key]["estimate"], known[key]["high"]))
-    worst, where = known[name], "resampled days" if name == "resampled" else f"paths of level {name}"
+    worst, where = known[name], "accounts on resampled days" if name == "resampled" else f"paths of level {name}"
     found = []
     if worst["estimate"] > 0.0 and worst["high"] > GATE_RUIN:
         found.append(
@@ -75,8 +75,10 @@ def survival_worry(curves: Sequence[Mapping[str, Any]]) -> str:
         if last is not None and last["survived"]["low"] < 1.0 - GATE_RUIN:
             dead = 1.0 - last["survived"]["estimate"]
             found.append(f"{name} {dead:.1%} are ruined within {last['days']} days")
-        elif curve["too_small"] is not None and curve["too_small"] > 0.1:
-            found.append(f"{curve['too_small']:.0%} of the orders {name} are too small to be made")
+        elif curve["missed"] is not None and curve["missed"] > 0.1:
+            found.append(
+                f"{name} {curve['missed']:.0%} of what is to be held is not, as orders are too small to be made"
+            )
     return _sentence(found[:2], "accounts of every size given live, and their orders are large enough to be made")
 
 
