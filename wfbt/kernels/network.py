@@ -262,12 +262,9 @@ def choose_many(values, out):
         out[n] = choose(values[n])
 
 
-@njit
-def bound(means, bounds, squash, out):
-    """Fill `out` (K,) with a box's action: the means between `bounds` (2, K); NaN if any of them is not finite.
-
-    Clipped; with `squash`, their tanh is stretched from −1..1 onto the bounds.  `means` may be `out`.
-    """
+@part
+def put_within(means, bounds, squash, out):
+    """`bound`, for kernels."""
     known = True
     for k in range(len(means)):
         known = known and isfinite(means[k])
@@ -280,10 +277,19 @@ def bound(means, bounds, squash, out):
 
 
 @njit
+def bound(means, bounds, squash, out):
+    """Fill `out` (K,) with a box's action: the means between `bounds` (2, K); NaN if any of them is not finite.
+
+    Clipped; with `squash`, their tanh is stretched from −1..1 onto the bounds.  `means` may be `out`.
+    """
+    put_within(means, bounds, squash, out)
+
+
+@njit
 def bound_many(means, bounds, squash, out):
     """Fill `out` (N, K) with `bound` of each row of `means` (N, K)."""
     for n in range(len(means)):
-        bound(means[n], bounds, squash, out[n])
+        put_within(means[n], bounds, squash, out[n])
 
 
 @njit

@@ -13,7 +13,7 @@ from wfbt.kernels._jit import njit, part
 from wfbt.kernels.abi import Seen
 from wfbt.kernels.agent import observe_one, submit_one
 from wfbt.kernels.bars import replay
-from wfbt.kernels.network import bound, choose, run_layers, take_in, weigh
+from wfbt.kernels.network import choose, put_within, run_layers, take_in, weigh
 
 ALONE, VETO, AGREE, SCALE = 0, 1, 2, 3
 """What is done with a proposal; ALONE: there is none."""
@@ -109,7 +109,7 @@ def act(council, m, values, out):
                 action = -1
         out[0] = council.table[m, action] if action >= 0 else nan
         return
-    bound(values[: b - a], council.bounds[:, a:b], council.squash[m], values[: b - a])
+    put_within(values[: b - a], council.bounds[:, a:b], council.squash[m], values[: b - a])
     weigh(values[: b - a], council.kind[m] == SIZED, council.dead_zone[m], out)
 
 
@@ -124,7 +124,7 @@ def set_goal(council, m, values, goal):
             goal[i] = 1.0 if i == action else 0.0
     elif council.joins[m] == VALUES:
         if council.kind[m] != DISCRETE:
-            bound(values[: b - a], council.bounds[:, a:b], council.squash[m], values[: b - a])
+            put_within(values[: b - a], council.bounds[:, a:b], council.squash[m], values[: b - a])
         for i in range(handed):
             goal[i] = values[i]
     else:
