@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 import wfbt
@@ -12,6 +13,7 @@ from tests.test_stress import walked
 from wfbt.errors import ArtifactError, ConfigError
 from wfbt.policy.artifact.description import Continuous
 from wfbt.validation.capacity import capacity
+from wfbt.validation.decay import signals_of
 from wfbt.validation.scenarios import Scenario, priced
 from wfbt.validation.walk_forward import followed
 
@@ -210,3 +212,15 @@ def test_a_model_that_watches_is_asked_again_at_other_sizes_as_it_was_at_its_own
         # Without lots, caps and impact an account of another size is the same account in other units.
         tiny, large = capacity(decided, [1e6, 1e8]).sizes
         assert tiny.total_return == pytest.approx(large.total_return, rel=1e-4)
+
+
+def test_networks_that_watch_one_account_have_a_signal_together_and_none_alone(tmp_path):
+    for name, seed in (("a", 1), ("b", 2)):
+        artefact(tmp_path / name, {"policy": {"account": SEEN}}, seeds=(seed,))
+    members = [{"model": "a", "weight": 0.6}, {"model": "b", "weight": 0.4}]
+    ran, _ = walked(write_study(tmp_path, policy={"rule": None, "search": {}, "ensemble": members}))
+    together, *alone = signals_of(ran).values()
+    wanted = together["AAA"].value
+    assert len(wanted) == ran.walk.decided.last - ran.walk.decided.first
+    assert len(set(wanted[~np.isnan(wanted)])) > 2
+    assert len(alone) == 2 and all("one account that all members share" in one for one in alone)

@@ -103,7 +103,7 @@ def test_forecasts_worry_where_a_simpler_one_does_better_or_they_are_biased():
 
 
 def sized(**given):
-    sizes = [{"size": 1e5, "retention": 0.9}, {"size": 1e8, "retention": 0.1}]
+    sizes = [{"size": 1e5, "retention": 0.9, "unfilled": 0.0}, {"size": 1e8, "retention": 0.1, "unfilled": 0.05}]
     told = {"half": 1e7, "own_size": 1e5, "alpha": 0.2, "impact": True, "caps": True, "sizes": sizes, "reasons": {}}
     return told | given
 
