@@ -38,7 +38,7 @@ class Believed:
         return isolation.Isolated(heard=(isolation.Heard(),) * self.asked)
 
 
-REALLY_ASKED = ("leaks", "test_examples.py", "test_honesty.py")
+REALLY_ASKED = ("leaks", "test_examples.py", "test_trained_examples.py", "test_honesty.py")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -10,7 +10,10 @@ from wfbt.config.load import load_strategy
 from wfbt.data.synthetic import write_sample
 
 ROOT = Path(__file__).resolve().parents[1]
-EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
+ALL = sorted((ROOT / "examples").glob("*.yaml"))
+TRAINED = [path for path in ALL if any(line.strip() == "train:" for line in path.read_text().splitlines())]
+"""Those that need the extra [rl], and a test of their own."""
+EXAMPLES = [path for path in ALL if path not in TRAINED]
 # Half a year is enough to see that everything runs; the sample's 1 m bars are its last sixty days.
 SHORT = ("data.start=2025-01-01", "folds.train=60d", "folds.embargo=24h")
 FEW = ("monte_carlo={replays: 30, paths: 200, horizon: 30d, sizes: [1, 2]}",)
@@ -100,8 +103,8 @@ def test_the_scalp_is_filled_on_its_minutes(sample, tmp_path):
 
 def test_no_two_examples_share_a_name():
     """Two examples of one name would be one family of trials."""
-    names = [load_strategy(path).name for path in EXAMPLES]
-    assert len(set(names)) == len(EXAMPLES)
+    names = [load_strategy(path).name for path in ALL]
+    assert len(set(names)) == len(ALL)
 
 
 @pytest.mark.slow
