@@ -18,8 +18,9 @@ from arch.bootstrap import StationaryBootstrap, optimal_block_length
 sys.path.insert(0, str(Path(__file__).parent))
 from machine import best, describe, peak_mib, row
 
-from wfbt.assembly import policies_of, read_market, study_of
+from wfbt.assembly import read_market, study_of
 from wfbt.config.load import load_strategy
+from wfbt.policies import policies_of
 from wfbt.risk.monte_carlo import (
     Brownian,
     CorrelatedGarch,

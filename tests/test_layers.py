@@ -30,6 +30,7 @@ ORDER = [
     "tables",
     "results",
     "setups",
+    "policies",
     "schools",
     "assembly",
     "networks",

@@ -8,8 +8,9 @@ import pytest
 
 import wfbt
 from tests.runs import numbers, write_study
-from wfbt.assembly import policies_of, read_market, study_of
+from wfbt.assembly import read_market, study_of
 from wfbt.config.load import load_strategy
+from wfbt.policies import policies_of
 from wfbt.setups import scenarios_of
 from wfbt.validation.again import Ran
 from wfbt.validation.scenarios import Scenario

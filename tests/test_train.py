@@ -16,9 +16,10 @@ pytest.importorskip("stable_baselines3", reason="the extra [rl] is not installed
 from tests.learn.lessons import QUICK, write_lesson
 from tests.runs import hours
 from wfbt import cli
-from wfbt.assembly import policies_of, read_market, study_of
+from wfbt.assembly import read_market, study_of
 from wfbt.config.load import load_strategy
 from wfbt.engine.backtest import span
+from wfbt.policies import policies_of
 from wfbt.policy.artifact.load import load_artifact
 from wfbt.training import opened
 from wfbt.validation.walk_forward import training_times

@@ -10,9 +10,10 @@ import pytest
 import wfbt
 from tests.data.parquet import START, bars_table, write
 from tests.runs import HOUR, hours, numbers, write_strategy, write_study
-from wfbt.assembly import policies_of, read_market, study_of
+from wfbt.assembly import read_market, study_of
 from wfbt.config.load import load_strategy
 from wfbt.errors import ConfigError, PolicyError
+from wfbt.policies import policies_of
 from wfbt.validation.folds import Fold, paths
 from wfbt.validation.walk_forward import walk_forward
 

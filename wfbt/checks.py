@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from wfbt.assembly import policies_of, read_market, study_of
+from wfbt.assembly import read_market, study_of
 from wfbt.compute import cores
 from wfbt.config import schema
 from wfbt.config.load import load_strategy
 from wfbt.errors import ArtifactError, ConfigError, PolicyError
+from wfbt.policies import policies_of
 from wfbt.registry.memory import fold_memory
 from wfbt.results import iso, leakage_dict
 from wfbt.training import teach_folds

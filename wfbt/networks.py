@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from wfbt.assembly import networks_of
 from wfbt.ledger.ledger import Ledger
+from wfbt.policies import networks_of
 from wfbt.policy.learned import Learned
 from wfbt.policy.taught import Taught
 from wfbt.validation.baselines import baselines_told

@@ -19,8 +19,6 @@ from wfbt.assembly import (
     identity_of,
     matrix_of,
     moved_plan,
-    networks_of,
-    policies_of,
     read_market,
     rules_in,
     seen_from,
@@ -39,6 +37,7 @@ from wfbt.files import sync_folder
 from wfbt.ledger.chain import Chain
 from wfbt.ledger.ledger import Ledger
 from wfbt.networks import networks_section
+from wfbt.policies import networks_of, policies_of
 from wfbt.policy.base import Policy
 from wfbt.policy.taught import Taught
 from wfbt.registry import provenance

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from wfbt.assembly import learners_of, networks_of, plan_of, read_market, regime_scale, rules_in
+from wfbt.assembly import learners_of, plan_of, read_market, regime_scale, rules_in
 from wfbt.compute import cores
 from wfbt.config import schema
 from wfbt.config.load import load_strategy
@@ -30,6 +30,7 @@ from wfbt.engine.tape import Deck, lay_out
 from wfbt.errors import ConfigError
 from wfbt.learn.school import School, trainer
 from wfbt.learn.tune import Tuned
+from wfbt.policies import networks_of
 from wfbt.policy.artifact.load import Artifact
 from wfbt.policy.frames import market_frames
 from wfbt.policy.taught import Taught

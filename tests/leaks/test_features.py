@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from tests.runs import write_study
-from wfbt.assembly import policies_of, read_market, study_of
+from wfbt.assembly import read_market, study_of
 from wfbt.config.load import load_strategy
 from wfbt.errors import PolicyError
 from wfbt.features.learners import FitRows
+from wfbt.policies import policies_of
 from wfbt.validation.gauntlet import Subject, gauntlet
 from wfbt.validation.leakage import effort_of_run
 from wfbt.validation.walk_forward import walk_forward

@@ -3,11 +3,12 @@
 from dataclasses import dataclass, replace
 
 from tests.runs import write_study
-from wfbt.assembly import policies_of, read_market, study_of
+from wfbt.assembly import read_market, study_of
 from wfbt.config.load import load_strategy
 from wfbt.features.market_regimes import closes_of
 from wfbt.features.observation import ObservationPlan
 from wfbt.features.spec import FeatureSpec
+from wfbt.policies import policies_of
 from wfbt.validation.gauntlet import Subject, gauntlet
 from wfbt.validation.leakage import effort_of_run
 from wfbt.validation.walk_forward import walk_forward

@@ -3,8 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from wfbt.assembly import candidates_of, policy_of
 from wfbt.config.load import load_strategy
+from wfbt.policies import candidates_of, policy_of
 from wfbt.policy.base import evaluate, load_rule
 from wfbt.policy.rules import BUILT_IN
 
