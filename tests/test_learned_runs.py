@@ -55,6 +55,29 @@ def test_a_model_runs_as_a_rule_does_and_every_seed_is_a_candidate(tmp_path):
     assert page.count("Each seed, out of sample") == 1
 
 
+def test_folds_too_short_for_a_score_of_each_seed_are_named_as_the_reason(tmp_path):
+    artefact(tmp_path / "model", {"policy": {}}, seeds=(0, 1, 2))
+    _, result = told(
+        tmp_path, policy={"rule": None, "search": {}, "model": "model"}, folds={"count": 4, "train": "56d"}
+    )
+    assert result["seeds"]["interval"] is None
+    assert "shorter than 30 days" in result["seeds"]["reasons"]["interval"]
+    assert all(one["sharpe"] is not None for one in result["seeds"]["each"])
+
+
+def test_the_file_of_one_seed_stands_for_that_seed_alone(tmp_path):
+    artefact(tmp_path / "model", {"policy": {}}, seeds=(4, 5, 6))
+    _, of_all = told(tmp_path / "all", policy={"rule": None, "search": {}, "model": "../model", "params": {"seed": 5}})
+    _, of_one = told(tmp_path / "one", policy={"rule": None, "search": {}, "model": "../model/seed-5.safetensors"})
+    assert of_one["models"]["policy"]["seeds"] == [5]
+    assert of_one["oos"] == of_all["oos"]
+    path = write_study(tmp_path / "other", policy={
+        "rule": None, "search": {}, "model": "../model/seed-5.safetensors", "params": {"seed": 4}
+    })  # fmt: skip
+    with pytest.raises(ConfigError, match=r"must be one of 5, the seeds of .*, was 4"):
+        wfbt.run(path, out=tmp_path / "reports")
+
+
 def test_a_model_that_watches_its_account_is_replayed_in_it_the_same_on_any_number_of_threads(tmp_path):
     artefact(tmp_path / "model", {"policy": {"account": SEEN}}, seeds=(0, 1))
     path = write_study(tmp_path, policy={"rule": None, "search": {}, "model": "model"})

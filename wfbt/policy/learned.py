@@ -90,8 +90,8 @@ class Learned:
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        """Numbers of the trained members, 0 … where the manifest knows none."""
-        known = self.artifact.manifest.seeds
+        """Numbers of the members that were read, 0 … where the manifest knows none."""
+        known = (member.seed for member in self.artifact.members)
         return tuple(number if seed is None else seed for number, seed in enumerate(known))
 
     @property

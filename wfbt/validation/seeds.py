@@ -70,7 +70,11 @@ def seeds_told(study: Study, walk: WalkForward, key: str, seed: int) -> dict[str
     if worst is None:
         reasons["worst"] = "no seed has a Sharpe ratio"
     if len(found.seeds) < FEWEST_SEEDS or np.isnan(found.scores).all():
-        why = f"{len(found.seeds)} seeds; a mean of the middle half needs {FEWEST_SEEDS}, and accounts that moved"
+        why = (
+            f"{len(found.seeds)} seeds; a mean of the middle half needs {FEWEST_SEEDS}"
+            if len(found.seeds) < FEWEST_SEEDS
+            else f"no fold has a score: its test is shorter than {FEWEST_DAYS} days, or no account moved in it"
+        )
         reasons |= dict.fromkeys(("interquartile_mean", "interval"), why)
     else:
         scores = np.where(np.isnan(found.scores), 0.0, found.scores)  # an account that never moved earned nothing
