@@ -321,7 +321,8 @@ def sample(folder: Path, seed: int, if_absent: bool) -> None:
     """Write the sample market into FOLDER, with the truth it was made from beside it."""
     from wfbt.data.synthetic import write_sample
 
-    if if_absent and (folder / "news.parquet").exists():
+    # What is written last, and what older samples lack.
+    if if_absent and all((folder / name).exists() for name in ("news.parquet", "SOLUSDT/trades.parquet")):
         click.echo(f"{folder} is there")
         return
     write_sample(folder, seed=seed)

@@ -336,3 +336,13 @@ def test_a_process_that_is_ended_from_outside_is_told_and_costs_no_finished_seed
         train(path, out=tmp_path / "models", jobs=2, progress=end_one)
     assert list((tmp_path / "models").rglob("log.json"))
     assert len(train(path, out=tmp_path / "models", jobs=1)) == 2
+
+
+def test_too_few_days_kept_back_have_no_sharpe_ratio_even_of_an_account_that_never_moves(tmp_path):
+    plan = {"validation": {"share": 0.25, "every": 64, "patience": 100, "score": "sharpe"}}
+    school, windows = open_school(write_lesson(tmp_path, plan), tmp_path / "models")
+    lesson = school.lesson(windows["1"])
+    still = {"policy": blank(lesson.levels["policy"])}
+    days = (lesson.held[0].stop - lesson.held[0].start) // 24
+    assert days < 30
+    assert lesson.score(still) is None

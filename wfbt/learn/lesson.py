@@ -27,7 +27,7 @@ from wfbt.kernels.abi import Rules
 from wfbt.learn.episodes import Episodes, daily, random_starts, sessions, tiles
 from wfbt.learn.reward import reward_named, usual_move
 from wfbt.learn.stage import Stage
-from wfbt.ledger.metrics import objective
+from wfbt.ledger.metrics import FEWEST_DAYS, objective
 from wfbt.policy import actions as acting
 from wfbt.policy.artifact.building import build_actions, build_head, build_normaliser
 from wfbt.policy.artifact.description import Architecture, Continuous, Discrete, Function, Head, Joined, Level, Scaling
@@ -188,9 +188,11 @@ class Lesson:
             ledger = replay_ledger(deck, intents, self.rules, block.start, block.stop)
             parts.append(ledger.returns_daily().to_numpy(np.float64))
         returns: F8 = np.concatenate([*parts, np.zeros(0)])
+        name = self.plan.validation.score if self.plan.validation else "sharpe"
+        if name == "sharpe" and len(returns) < FEWEST_DAYS:
+            return None
         if len(returns) and np.abs(returns).max() < STATIONARY:
             return 0.0
-        name = self.plan.validation.score if self.plan.validation else "sharpe"
         found = float(objective(name, returns[np.newaxis], deck.calendar.periods_per_year)[0])
         return None if np.isnan(found) else found
 

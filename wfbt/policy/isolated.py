@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 
 from wfbt.errors import WfbtError
+from wfbt.kernels._jit import CACHE_DIR
 from wfbt.policy.answers import INTENT, Answer, answer, differences
 from wfbt.policy.base import evaluate
 from wfbt.policy.recipe import made
@@ -78,7 +79,7 @@ def _watched(begun: int | None) -> Iterator[dict[str, set[str]]]:
     seen: dict[str, set[str]] = {"read": set(), "written": set()}
     libraries = [one for one in sys.path if one.endswith(("site-packages", "dist-packages"))]
     places = [sys.prefix, sys.base_prefix, *libraries, str(Path(__file__).parents[1])]
-    own = [os.path.realpath(place) for place in [*places, os.environ.get("WFBT_CACHE") or "/dev"]]
+    own = [os.path.realpath(place) for place in [*places, CACHE_DIR]]
     own += ["/dev", "/proc", "/sys"]
     stat, made_here = os.stat, set[str]()
     watching = True
