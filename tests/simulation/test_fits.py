@@ -73,24 +73,31 @@ def test_the_third_level_takes_the_model_that_the_volatility_section_fitted(tmp_
 
 
 def test_falls_that_calm_a_market_leave_a_third_level_without_asymmetry(tmp_path):
-    """Seen in rows whose γ is estimated below −α: the variance after a large fall would be negative."""
-    bars = hours(120, 8)
-    rng = np.random.default_rng(8)
-    returns, sigma = [], 0.01
-    for z in rng.normal(size=24 * 120):
-        returns.append(sigma * z)
-        sigma = 0.004 if z < 0 else 0.004 + 0.008 * min(z, 2.0)
-    close = 100 * np.exp(np.cumsum(returns))
-    open_ = np.r_[100.0, close[:-1]]
-    bars |= {"open": open_, "high": np.maximum(open_, close), "low": np.minimum(open_, close), "close": close}
-    asked = asked_of(rule_file(tmp_path, "hold", bars))
-    raw = fit_garch(course_of(asked).origin.history.returns[:, 0], "gjr-garch", "t", 1).params
-    found = fits(asked, (3,))[3]
-    assert found.model is not None, found.why_not
-    if raw["alpha"] + raw["gamma"] < 0:
-        assert found.parameters["gamma"] == [0.0] and "a garch with t" in found.notes[0]
-    else:
-        pytest.fail(f"the rows do not show it: {raw}")
+    """Seen in rows whose γ is estimated below −α: the variance after a large fall would be negative.
+
+    Where a search for the parameters ends hangs on last digits, so rows are drawn until it ends there.
+    """
+    shown = False
+    for seed in range(8, 16):
+        bars = hours(120, seed)
+        rng = np.random.default_rng(seed)
+        returns, sigma = [], 0.01
+        for z in rng.normal(size=24 * 120):
+            returns.append(sigma * z)
+            sigma = 0.004 if z < 0 else 0.004 + 0.008 * min(z, 2.0)
+        close = 100 * np.exp(np.cumsum(returns))
+        open_ = np.r_[100.0, close[:-1]]
+        bars |= {"open": open_, "high": np.maximum(open_, close), "low": np.minimum(open_, close), "close": close}
+        asked = asked_of(rule_file(tmp_path / str(seed), "hold", bars))
+        raw = fit_garch(course_of(asked).origin.history.returns[:, 0], "gjr-garch", "t", 1).params
+        found = fits(asked, (3,))[3]
+        assert found.model is not None, found.why_not
+        if raw["alpha"] + raw["gamma"] < 0:
+            assert found.parameters["gamma"] == [0.0]
+            assert "a garch with t" in found.notes[0]
+            shown = True
+            break
+    assert shown
 
 
 def test_a_shock_lasts_no_longer_than_training_rows_can_tell():
