@@ -33,10 +33,12 @@ ORDER = [
     "policies",
     "schools",
     "assembly",
+    "manifests",
     "networks",
     "training",
     "checks",
     "pipeline",
+    "gating",
     "cli",
 ]
 # A package's own version and place are no dependency on what it holds.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import shutil
 import time
@@ -30,15 +29,14 @@ from wfbt.checks import effort, naming, subjects, walked
 from wfbt.compute import cores
 from wfbt.config import schema
 from wfbt.config.load import dump_yaml, load_strategy
-from wfbt.data.market import Market
 from wfbt.errors import ConfigError, LeakError, PolicyError, TrialsError, WfbtError
 from wfbt.features.market_regimes import regime_plan
 from wfbt.files import sync_folder
 from wfbt.ledger.chain import Chain
 from wfbt.ledger.ledger import Ledger
+from wfbt.manifests import manifest_of
 from wfbt.networks import networks_section
 from wfbt.policies import networks_of, policies_of
-from wfbt.policy.base import Policy
 from wfbt.policy.taught import Taught
 from wfbt.registry import provenance
 from wfbt.registry.looks import cell_looks, look_of
@@ -49,13 +47,15 @@ from wfbt.results import result_dict
 from wfbt.setups import scenarios_of
 from wfbt.simulation.fits import check_labels
 from wfbt.simulation.section import simulations
-from wfbt.tables import candidates_frame, equity_frame
+from wfbt.tables import candidates_frame, equity_frame, judged_days
 from wfbt.training import teach_folds
 from wfbt.validation.again import Ran
 from wfbt.validation.capacity import capacity_section
 from wfbt.validation.decay import decay_section
+from wfbt.validation.decision_time import decision_time
 from wfbt.validation.gauntlet import gauntlet
 from wfbt.validation.luck import overfitting_section
+from wfbt.validation.rerun import rerun
 from wfbt.validation.robustness.suite import Moved, robustness
 from wfbt.validation.sleeves import Portfolio
 from wfbt.validation.stress import stress_section
@@ -125,6 +125,8 @@ def run(
     """
     begun = time.monotonic()
     config = load_strategy(strategy, overrides=overrides, folds=folds, scheme=scheme, seed=seed)
+    bare = not overrides and folds is None and scheme is None and seed is None
+    given = provenance.sha256(Path(strategy).read_bytes()) if bare else None
     jobs = jobs or cores()
     with naming(strategy):
         policies = policies_of(config)
@@ -162,6 +164,7 @@ def run(
                 f"{os.fspath(strategy)} shows it again"
             )
         looked = time.monotonic()
+        again, decides = rerun(study, walk, config.seed), decision_time(study, walk)
         places = itertools.count(1)
         pairs = matrix_of(
             config,
@@ -191,7 +194,6 @@ def run(
                 shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
         _write_tables(partial, walk, benchmark, study)
         write_text(partial / "config.resolved.yaml", dump_yaml(seen_from(config, final)))
-        write_json(partial / "manifest.json", _manifest(config, policies, market, identity, run_id, result, command))
         if report:
             _write_report(partial, config, result, walk, benchmark, jobs, progress)
         done = time.monotonic()
@@ -204,9 +206,15 @@ def run(
             "monte_carlo_s": round(simulated - put_through, 3),
             "report_s": round(done - simulated, 3),
             "total_s": round(done - begun, 3),
+            "decision": decides,
         }
         write_json(partial / "result.json", result)
         shutil.rmtree(partial / ".trials")
+        manifest = manifest_of(
+            config, policies, market, identity, result,
+            command=command, strategy_sha256=given, again=again, folder=partial, final=final,
+        )  # fmt: skip
+        write_json(partial / "manifest.json", manifest)
         if not report and (final / "result.json").exists() and (final / "index.html").exists():
             shutil.rmtree(partial)  # the same run is there already, with its report
         else:
@@ -285,38 +293,6 @@ def _cleared_when_refused(partial: Path) -> Iterator[None]:
         raise
 
 
-def _manifest(
-    config: schema.Strategy,
-    policies: Mapping[str, Policy],
-    market: Market,
-    identity: Mapping[str, Any],
-    run_id: str,
-    result: Mapping[str, Any],
-    command: Sequence[str],
-) -> dict[str, Any]:
-    """What it takes to know that two runs are the same, and to run this one again."""
-    return {
-        "run_id": run_id,
-        "name": config.name,
-        "command": list(command),
-        "seed": config.seed,
-        "config_sha256": provenance.sha256(json.dumps(identity["config"], sort_keys=True).encode()),
-        "data_sha256": market.digest,
-        "source_sha256": identity["source"],
-        **_rules(policies),
-        "versions": identity["versions"],
-        "machine": provenance.machine(),
-        "trials": {"file": result["trials"]["file"], "head": result["trials"]["head"]},
-        "notes": result["notes"],
-    }
-
-
-def _rules(policies: Mapping[str, Policy]) -> dict[str, Any]:
-    """Names and hashes of what decided: `rule`, or `rules` by sleeve."""
-    told = {name: {"name": one.name, "sha256": one.source_sha256} for name, one in policies.items()}
-    return {"rule": told[""]} if "" in told else {"rules": told}
-
-
 def _publish(partial: Path, final: Path) -> None:
     """Put the finished folder in its place, an older run of the same id aside and away."""
     old = final.with_name(f".{final.name}.old")
@@ -332,6 +308,7 @@ def _publish(partial: Path, final: Path) -> None:
 
 def _write_tables(folder: Path, walk: WalkForward, benchmark: Ledger, study: Study | Portfolio) -> None:
     write_frame(folder / "equity.parquet", equity_frame(walk, benchmark))
+    write_frame(folder / "daily.parquet", judged_days(walk, benchmark))
     write_frame(folder / "fills.parquet", walk.ledger.fills_frame())
     write_frame(folder / "trades.parquet", walk.ledger.trades())
     write_frame(folder / "orders.parquet", walk.ledger.orders_frame())

@@ -71,6 +71,14 @@ def daily_frame(ledger: Ledger, benchmark: Ledger) -> pd.DataFrame:
     return pd.DataFrame({"strategy": ledger.returns_daily(), "benchmark": benchmark.returns_daily()})
 
 
+def judged_days(walk: WalkForward, benchmark: Ledger) -> pd.DataFrame:
+    """daily.parquet, what statistics and verdicts are computed from: each UTC day's return, and the fold of its end."""
+    daily, ledger = daily_frame(walk.ledger, benchmark), walk.ledger
+    daily.insert(0, "day", daily.index)
+    daily.insert(1, "fold", _fold_of_rows(walk)[ledger.calendar.day_ends(ledger.ts)])
+    return daily.reset_index(drop=True)
+
+
 def curves_of(walk: WalkForward, benchmark: Ledger, daily: pd.DataFrame) -> Curves:
     """What the page draws."""
     ledger = walk.ledger

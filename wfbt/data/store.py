@@ -206,6 +206,18 @@ def _open(path: str, symbol: str) -> list[_File]:
     return files
 
 
+def file_hashes(path: str, symbol: str) -> list[tuple[str, str]]:
+    """Name and sha256 of every file that a path, folder, glob or URI stands for, sorted by name."""
+    out = []
+    for name, filesystem in _resolve(path, symbol):
+        digest = hashlib.sha256()
+        with _guard(symbol, name), filesystem.open_input_stream(name) if filesystem else open(name, "rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+        out.append((name, digest.hexdigest()))
+    return out
+
+
 def _resolve(path: str, symbol: str) -> list[tuple[str, Any]]:
     """The files that a path, folder, glob or URI stands for, sorted by name."""
     if "\0" in path:

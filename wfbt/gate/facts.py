@@ -19,7 +19,7 @@ from scipy.special import ndtri
 from wfbt.errors import ConfigError
 from wfbt.gate.metrics import Missing, parse_metric, read_metric
 from wfbt.gate.spending import threshold
-from wfbt.validation.evidence import Tested, alpha_test, sharpe_test
+from wfbt.validation.evidence import Tested, alpha_test, sharpe_test, variance_factor
 
 F8 = npt.NDArray[np.float64]
 I8 = npt.NDArray[np.int64]
@@ -282,6 +282,35 @@ def _stress_loss(result: Mapping[str, Any]) -> float:
     if not isinstance(worst, str) or worst not in losses:
         raise _Unknown("stress.worst is none of stress.scenarios")
     return max(losses.values())
+
+
+def baseline_facts(daily: Daily, before: Daily) -> Facts:
+    """`gate.baseline_…`: how the Sharpe ratio of the judged window differs from the baseline's, day by day.
+
+    baseline_change is in annual units, baseline_change_high its one-sided upper bound: from paired daily differences of
+    the two returns, each in units of its own deviation, with a HAC error.  Known only where both saw the same days.
+    """
+    facts: Facts = {"reasons": {}}
+
+    def paired() -> tuple[float, float]:
+        if len(daily.returns) != len(before.returns):
+            raise _Unknown(
+                f"the baseline has {len(before.returns)} judged days and this run {len(daily.returns)}; judge both on "
+                "the same data and folds"
+            )
+        if not np.allclose(daily.held, before.held, rtol=1e-6, atol=1e-9):
+            raise _Unknown("buy-and-hold differs from the baseline's: other days, other symbols or other costs")
+        units = [one.returns / np.std(one.returns, ddof=1) for one in (daily, before)]
+        gained = units[0] - units[1]
+        if not np.isfinite(gained).all():
+            raise _Unknown("returns that do not vary have no Sharpe ratio to compare")
+        if not gained.any():
+            return 0.0, 0.0
+        return float(gained.mean()), float(np.std(gained, ddof=1) * sqrt(variance_factor(gained)[0] / len(gained)))
+
+    _put(facts, "baseline_change", lambda: _annual(paired()[0], daily))
+    _put(facts, "baseline_change_high", lambda: _annual(paired()[0] + float(ndtri(CONFIDENCE)) * paired()[1], daily))
+    return facts
 
 
 def _one_symbol(result: Mapping[str, Any]) -> bool:

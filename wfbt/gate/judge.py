@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from wfbt.config.schema import Mandate
 from wfbt.errors import ConfigError
 from wfbt.gate.criteria import Criteria, Criterion, Kind
-from wfbt.gate.facts import Daily, Facts, Tries, gate_facts
-from wfbt.gate.metrics import Metric, Missing, Value, parse_metric, read_metric
+from wfbt.gate.facts import Daily, Facts, Tries, baseline_facts, gate_facts
+from wfbt.gate.metrics import BASELINE, EVERY, Metric, Missing, Value, parse_metric, read_metric
 from wfbt.gate.spending import days_needed
 from wfbt.gate.verdict import Finding, Verdict, shown_value
 
@@ -47,6 +49,43 @@ EDGE = Criterion(
 )
 """Not asked of a winner picked on the judged window: its bound is biased."""
 
+AGAINST_BASELINE = (
+    Criterion(
+        name="Sharpe ratio not below the baseline's",
+        metric="gate.baseline_change",
+        operator=">=",
+        threshold=0.0,
+        interval="gate.baseline_change_high",
+        kind=Kind.RULE,
+        why="what takes the place of a blessed strategy should not be worse",
+    ),
+    Criterion(
+        name="drawdown not much above the baseline's",
+        metric="relative_change(oos.max_drawdown)",
+        operator="<=",
+        threshold=0.2,
+        kind=Kind.RULE,
+        why="the same return at deeper falls is a worse strategy",
+    ),
+)
+"""Asked besides where there is a baseline."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Baseline:
+    """A blessed run that this one is compared with.
+
+    Attributes
+    ----------
+    result : mapping
+        Its result.json.
+    daily : Daily
+    """
+
+    result: Mapping[str, Any]
+    daily: Daily
+
+
 _HOLDS: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
     ">": operator.gt,
@@ -62,14 +101,17 @@ def judge(
     mandate: Mandate,
     criteria: Criteria,
     integrity: tuple[Finding, ...] = (),
+    baseline: Baseline | None = None,
+    notes: tuple[str, ...] = (),
 ) -> Verdict:
     """The verdict on a run.
 
     `result` is result.json as read; whatever is missing in it, or is no finite number, is a criterion that is not met.
     `integrity` are findings on what no result can say of itself: the artefact, its manifest, the trial ledger.
     """
-    facts = facts_of(result, daily, tries, mandate, criteria.spend)
+    facts = facts_of(result, daily, tries, mandate, criteria.spend, baseline)
     asked = (*ALWAYS, *(() if tries.picked else (EDGE,)), *criteria.criteria)
+    asked += () if baseline is None else AGAINST_BASELINE
     needed = _days(facts["gate"], daily, mandate)
     findings = (*integrity, *(find(one, facts, needed) for one in asked))
     run_id = result.get("run_id")
@@ -81,13 +123,40 @@ def judge(
         series=tries.series,
         picked=tries.picked,
         findings=findings,
-        notes=(needed,) if needed else (),
+        notes=(*((needed,) if needed else ()), *notes),
+        by_fold=tuple(_by_fold(asked, facts)),
     )
 
 
-def facts_of(result: Mapping[str, Any], daily: Daily, tries: Tries, mandate: Mandate, spend: float) -> dict[str, Any]:
-    """What metrics are read from: the result, with `gate` and `mandate` in place of its own keys of those names."""
-    return {**result, "gate": gate_facts(result, daily, tries, spend), "mandate": mandate.model_dump()}
+def facts_of(
+    result: Mapping[str, Any],
+    daily: Daily,
+    tries: Tries,
+    mandate: Mandate,
+    spend: float,
+    baseline: Baseline | None = None,
+) -> dict[str, Any]:
+    """What metrics are read from: the result, with `gate`, `mandate` and `baseline` in place of its own such keys."""
+    gate, before = gate_facts(result, daily, tries, spend), None
+    if baseline is not None:
+        compared = baseline_facts(daily, baseline.daily)
+        gate |= compared | {"reasons": gate["reasons"] | compared["reasons"]}
+        before = {**baseline.result, "gate": gate_facts(baseline.result, baseline.daily, tries, spend)}
+    return {**result, "gate": gate, "mandate": mandate.model_dump(), BASELINE: before}
+
+
+def _by_fold(asked: Sequence[Criterion], facts: Mapping[str, Any]) -> Iterator[tuple[int, Finding]]:
+    """What every fold says to criteria that ask each of them."""
+    folds = facts.get("folds")
+    for place, fold in enumerate(folds if isinstance(folds, list) else []):
+        number = fold.get("index") if isinstance(fold, dict) else None
+        for one in asked:
+            metric = parse_metric(one.metric)
+            if isinstance(number, int) and metric.reducer is not None and metric.steps[:2] == ("folds", EVERY):
+                steps = re.sub(r"folds(\[\*\]|\.\*)", f"folds[{place}]", one.metric, count=1)
+                inner = steps[steps.index("(") + 1 : -1]
+                single = steps if EVERY in metric.steps[2:] else inner
+                yield number, find(replace(one, metric=single, interval=None), facts)
 
 
 def find(criterion: Criterion, facts: Mapping[str, Any], needed: str = "") -> Finding:

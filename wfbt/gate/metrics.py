@@ -1,7 +1,8 @@
 """Where a criterion reads: paths into result.json, and all, any, min or max over what they name.
 
 `oos.sharpe`, `folds[0].params.fast`, `ruin.tail.levels["0.95"][0].es`; `*` or `[*]` stands for every fold, regime or
-scenario.  A path is text that is matched, never code that runs.
+scenario.  `change(oos.sharpe)` is what it gained on the baseline, `relative_change(oos.sharpe)` that as a share of the
+baseline's size.  A path is text that is matched, never code that runs.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ EVERY = object()
 """The step that stands for every element."""
 
 REDUCERS = ("all", "any", "min", "max")
+CHANGES = ("change", "relative_change")
+BASELINE = "baseline"
+"""The key of the facts under which those of the baseline stand."""
 
 _CALL = re.compile(r"(\w+)\((.*)\)")
 _STEP = re.compile(
@@ -37,11 +41,14 @@ class Metric:
     ----------
     reducer : str or None
         One of `REDUCERS`; a path that names several values needs one.
+    change : str or None
+        One of `CHANGES`: against the baseline.
     steps : tuple
         Keys, list indices, and EVERY.
     """
 
     reducer: str | None
+    change: str | None = None
     steps: tuple[Step, ...]
 
 
@@ -59,10 +66,11 @@ def parse_metric(text: str) -> Metric:
     """The expression that `text` spells; ConfigError where it spells none."""
     call = _CALL.fullmatch(text.strip())
     reducer, path = (call[1], call[2].strip()) if call else (None, text.strip())
-    if reducer is not None and reducer not in REDUCERS:
-        near = nearest(reducer, REDUCERS)
+    functions = (*REDUCERS, *CHANGES)
+    if reducer is not None and reducer not in functions:
+        near = nearest(reducer, functions)
         raise ConfigError(
-            f"metric {shown(text)}: {reducer} is not one of {', '.join(REDUCERS)}"
+            f"metric {shown(text)}: {reducer} is not one of {', '.join(functions)}"
             + (f"; did you mean {near}?" if near else "")
         )
     steps: list[Step] = []
@@ -86,15 +94,32 @@ def parse_metric(text: str) -> Metric:
             f"metric {shown(text)} is no path such as oos.sharpe, folds[0].out_of_sample.sharpe or "
             "min(folds[*].out_of_sample.sharpe)"
         )
+    change, reducer = (reducer, None) if reducer in CHANGES else (None, reducer)
     if (EVERY in steps) != (reducer is not None):
         rule = "names several values; say all, any, min or max of them" if reducer is None else "has no * to go over"
         raise ConfigError(f"metric {shown(text)} {rule}")
-    return Metric(reducer=reducer, steps=tuple(steps))
+    return Metric(reducer=reducer, change=change, steps=tuple(steps))
 
 
 def read_metric(metric: Metric, facts: Mapping[str, Any]) -> list[Value]:
     """The values that `metric` names in `facts`, at least one: finite numbers, booleans, or why there is none."""
-    return _read(facts, metric.steps, ())
+    values = _read(facts, metric.steps, ())
+    return values if metric.change is None else [_change(metric, facts, values[0])]
+
+
+def _change(metric: Metric, facts: Mapping[str, Any], now: Value) -> Value:
+    baseline = facts.get(BASELINE)
+    if baseline is None:
+        return Missing(why="no --baseline was given to compare with")
+    (before,) = _read(baseline, metric.steps, ())
+    for value, whose in ((now, ""), (before, "of the baseline: ")):
+        if isinstance(value, Missing):
+            return Missing(why=f"{whose}{value.why}")
+    if isinstance(now, bool) or isinstance(before, bool) or isinstance(now, Missing) or isinstance(before, Missing):
+        return Missing(why="true and false have no difference")
+    if metric.change == "change":
+        return now - before
+    return (now - before) / abs(before) if before else Missing(why="the baseline's is 0, and of 0 nothing is a share")
 
 
 def check_metric(text: str, facts: Mapping[str, Any]) -> None:

@@ -106,6 +106,8 @@ class Verdict:
     findings : tuple of Finding
     notes : tuple of str
         What the reader should know besides.
+    by_fold : tuple of (int, Finding)
+        What each fold, by its number, says to criteria that ask every fold.
     """
 
     run_id: str
@@ -116,6 +118,7 @@ class Verdict:
     picked: bool
     findings: tuple[Finding, ...]
     notes: tuple[str, ...] = ()
+    by_fold: tuple[tuple[int, Finding], ...] = ()
 
     @property
     def status(self) -> Status:

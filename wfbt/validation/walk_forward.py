@@ -323,6 +323,14 @@ def walk_forward(
     return _stitch(study, folds, trials, views)
 
 
+def try_fold(study: Study, fold: Fold) -> Trial:
+    """What all candidates do in one fold, with nothing taken over from another."""
+    view, spans = study.view(fold), spans_of(study.deck, fold.train + fold.test)
+    heard = _hear(study, [start for start, _ in spans], view, lambda what, done, total: None)
+    deck = study.judged([(view, slice(0, len(study.deck.decisions)))])
+    return _try(study, deck, heard, spans[: len(fold.train)], spans[len(fold.train) :])
+
+
 def training_times(deck: Deck, fold: Fold) -> I8:
     """Closes of the bars that a fold learns from."""
     return np.concatenate([deck.close_ts[block] for block in fold.train])
