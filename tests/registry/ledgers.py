@@ -1,10 +1,11 @@
-"""Looks that need no run, and markets they could have been taken at."""
+"""Looks and attempts that need no run, and markets they could have been taken at."""
 
 from typing import Any
 
 import numpy as np
 
 from wfbt.data.market import DAY, HOUR, Bars, Instrument, Market
+from wfbt.registry.attempts import Attempt
 from wfbt.registry.looks import Look
 
 MONDAY = 19_723 * DAY  # 2024-01-01, ns
@@ -26,6 +27,25 @@ def look(number: int = 0, **fields: Any) -> Look:
         "run": f"{number:012x}",
     }
     return Look(**(told | fields))
+
+
+def attempt(number: int = 0, **fields: Any) -> Attempt:
+    """The `number`-th of many attempts, each of another run, strategy and seed, at the days of `look`."""
+    told: dict[str, Any] = {
+        "family": "trend",
+        "run": f"{number:012x}",
+        "model": None,
+        "strategy": f"{number:064x}",
+        "seed": number,
+        "criteria": "c817" * 16,
+        "thresholds": (("profit factor", ">=", 1.3), ("round trips", ">=", 100.0), ("within", "<=", "mandate.loss")),
+        "code": "c0de" * 16,
+        "data": "da7a" * 16,
+        "start": MONDAY,
+        "end": MONDAY + 70 * DAY,
+        "weeks": frozenset(f"{week:016x}" for week in range(10)),
+    }
+    return Attempt(**(told | fields))
 
 
 def market(closes: np.ndarray, *, symbol: str = "AAA", start: int = MONDAY, period: int = HOUR) -> Market:

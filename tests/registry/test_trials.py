@@ -1,12 +1,6 @@
 import functools
-import os
 import shutil
-import signal
 import sqlite3
-import subprocess
-import sys
-import tempfile
-import time
 from contextlib import closing
 from pathlib import Path
 
@@ -15,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.registry.ledgers import look
+from tests.registry.writers import written_by
 from wfbt.errors import ConfigError, TrialsError, TrialsUnavailable
 from wfbt.registry import trials as module
 from wfbt.registry.trials import Trials, ledger_file
 
-ROOT = Path(__file__).resolve().parents[2]
 COLUMNS = ("row", "sha256", "parents", "look")
 
 
@@ -345,53 +339,6 @@ def test_a_merged_ledger_goes_on_as_one(tmp_path):
 
 
 # Many writers, some of them killed
-
-
-@pytest.fixture
-def memory():
-    """A folder that syncs at once, where there is one: what a kill does to a file does not depend on the disk."""
-    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as folder:
-        yield Path(folder)
-
-
-WRITER = """
-import sys
-from tests.registry.ledgers import look
-from wfbt.registry.trials import Trials
-
-path, writer, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-for number in range(count):
-    if number % 250 == 0:
-        trials = Trials.open(path, create=True)
-    (entry,) = trials.record([look(writer * 100000 + number, family=f"writer{writer}")])
-    print(entry.sha256, flush=True)
-"""
-
-
-def written_by(path, writers, count, kill_after=None):
-    """Hashes that each of several processes was given; the first is killed once it was given `kill_after`."""
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(path), str(writer), str(count)],
-            stdout=subprocess.PIPE,
-            cwd=ROOT,
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
-            text=True,
-        )
-        for writer in range(writers)
-    ]
-    given = [[] for _ in processes]
-    if kill_after is not None:
-        for _ in range(kill_after):
-            given[0].append(processes[0].stdout.readline().strip())
-        time.sleep(0.0007 * (kill_after % 7))
-        processes[0].send_signal(signal.SIGKILL)
-    for hashes, process in zip(given, processes, strict=True):
-        said = process.communicate()[0].splitlines()
-        hashes += [line for line in said if len(line) == 64]
-    killed = -signal.SIGKILL if kill_after is not None else 0
-    assert [process.returncode for process in processes] == [killed, *[0] * (writers - 1)]
-    return given
 
 
 def test_writers_that_begin_at_once_share_one_new_ledger(memory):

@@ -1,39 +1,52 @@
 """Entries that name what they follow: a chain, or after a merge several that meet again.
 
-An entry's hash is over the hashes of the entries that nothing had followed when it was written, and over its look.  So
-whoever holds one hash can tell whether that entry and everything before it are unchanged.  The union of two ledgers is
-the union of their entries: a common beginning is there once, and no order of merging can be told from another.
+An entry's hash is over the hashes of the entries that nothing had followed when it was written, and over what it
+holds.  So whoever holds one hash can tell whether that entry and everything before it are unchanged.  The union of two
+ledgers is the union of their entries: a common beginning is there once, and no order of merging can be told from
+another.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from wfbt.errors import TrialsError
+from wfbt.registry.attempts import Attempt
 from wfbt.registry.looks import OUT_OF_SAMPLE, Look
+from wfbt.registry.records import Record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A look in its place.
+    """A look or an attempt in its place.
 
     Attributes
     ----------
     sha256 : str
-        `entry_hash` of the parents and the look; kept elsewhere, it proves that all of them are still there.
+        `entry_hash` of the parents and the record; kept elsewhere, it proves that all of them are still there.
     parents : tuple of str
         The entries it follows, sorted: none for the first one, several after a merge.
     depth : int
         1 for a first entry, else one more than its deepest parent.
-    look : Look
+    record : Record
     """
 
     sha256: str
     parents: tuple[str, ...]
     depth: int
-    look: Look
+    record: Record
+
+    @property
+    def look(self) -> Look | None:
+        """None where it is an attempt."""
+        return self.record if isinstance(self.record, Look) else None
+
+    @property
+    def attempt(self) -> Attempt | None:
+        """None where it is a look."""
+        return self.record if isinstance(self.record, Attempt) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,9 +68,27 @@ class Counts:
     candidates: int
 
 
-def entry_hash(parents: tuple[str, ...], look: str) -> str:
-    """sha256 over what an entry follows and the canonical text of its look."""
-    return hashlib.sha256(f"{' '.join(parents)}\n{look}".encode()).hexdigest()
+def entry_hash(parents: tuple[str, ...], text: str) -> str:
+    """sha256 over what an entry follows and the canonical text of its record."""
+    return hashlib.sha256(f"{' '.join(parents)}\n{text}".encode()).hexdigest()
+
+
+def distinct_looks(entries: Iterable[Entry]) -> list[Look]:
+    """Each look once, at its first place."""
+    seen: dict[str, Look] = {}
+    for one in entries:
+        if one.look is not None:
+            seen.setdefault(one.look.identity, one.look)
+    return [*seen.values()]
+
+
+def distinct_attempts(entries: Iterable[Entry]) -> list[Attempt]:
+    """Each attempt once, at its first place."""
+    seen: dict[str, Attempt] = {}
+    for one in entries:
+        if one.attempt is not None:
+            seen.setdefault(one.attempt.identity, one.attempt)
+    return [*seen.values()]
 
 
 class Chain:
@@ -68,10 +99,10 @@ class Chain:
 
     def __init__(self) -> None:
         self._entries: dict[str, Entry] = {}
-        self._of_look: dict[str, list[Entry]] = {}
+        self._of_record: dict[str, list[Entry]] = {}
         self._ends: set[str] = set()
 
-    def take(self, sha256: str, parents: tuple[str, ...], look: Look) -> None:
+    def take(self, sha256: str, parents: tuple[str, ...], record: Record) -> None:
         """Add an entry whose hash was proved; TrialsError when what it follows is not here."""
         if sha256 in self._entries:
             raise TrialsError(f"the entry {sha256[:12]} is there twice")
@@ -79,32 +110,38 @@ class Chain:
             if parent not in self._entries:
                 raise TrialsError(f"the entry {parent[:12]}, which it follows, is not before it")
         depth = 1 + max((self._entries[parent].depth for parent in parents), default=0)
-        one = Entry(sha256=sha256, parents=parents, depth=depth, look=look)
+        one = Entry(sha256=sha256, parents=parents, depth=depth, record=record)
         self._entries[sha256] = one
-        self._of_look.setdefault(look.identity, []).append(one)
+        self._of_record.setdefault(record.identity, []).append(one)
         self._ends = self._ends.difference(parents) | {sha256}
 
-    def first(self, look: Look) -> Entry | None:
-        """The entry of a look, None where it was never recorded; of several that were merged, the least deep."""
-        entries = self._of_look.get(look.identity)
+    def first(self, record: Record) -> Entry | None:
+        """The entry of a record, None where it was never made; of several that were merged, the least deep."""
+        entries = self._of_record.get(record.identity)
         return min(entries, key=_place) if entries else None
 
-    def count(self, look: Look) -> Counts:
-        """Looks up to the first entry of `look`, and with it; up to now where it was never recorded.
+    def before(self, record: Record) -> list[Entry]:
+        """What came before the first entry of `record`, in the order of the chain; all where it was never made.
 
-        What follows an entry of this look came later and is left out.  Looks that were taken side by side and merged
-        are counted for each other: none can show that it came first.
+        What follows an entry of it came later and is left out.  What was written side by side and merged counts for
+        each other: none can show that it came first.
         """
+        own = {one.sha256 for one in self._of_record.get(record.identity, ())}
         later: set[str] = set()
-        seen = {look.identity: look}
+        found = []
         for one in self:
-            if one.look.identity == look.identity or not later.isdisjoint(one.parents):
+            if one.sha256 in own or not later.isdisjoint(one.parents):
                 later.add(one.sha256)
             else:
-                seen.setdefault(one.look.identity, one.look)
-        alike = [one for one in seen.values() if one.saw_days_of(look)]
+                found.append(one)
+        return found
+
+    def count(self, look: Look) -> Counts:
+        """Looks up to the first entry of `look`, and with it; up to now where it was never recorded.  See `before`."""
+        looks = [look, *distinct_looks(self.before(look))]
+        alike = [one for one in looks if one.saw_days_of(look)]
         return Counts(
-            family=sum(one.family == look.family and one.kind == OUT_OF_SAMPLE for one in seen.values()),
+            family=sum(one.family == look.family and one.kind == OUT_OF_SAMPLE for one in looks),
             anyone=sum(one.kind == OUT_OF_SAMPLE for one in alike),
             candidates=sum(one.candidates for one in alike),
         )

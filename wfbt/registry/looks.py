@@ -14,15 +14,13 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-
-from wfbt.data.market import DAY, Bars, Market
 from wfbt.errors import TrialsError
 from wfbt.registry import provenance
 
-if TYPE_CHECKING:  # a ledger is read without the kernels
+if TYPE_CHECKING:  # a ledger is read without the kernels, and where nothing is computed without numpy
+    from wfbt.data.market import Bars, Market
     from wfbt.validation.walk_forward import WalkForward
 
 OUT_OF_SAMPLE, IN_FOLDS = "out_of_sample", "in_folds"
@@ -32,6 +30,46 @@ UNMOVED = ("name", "report", "mandate", "leaks", "robustness", "stress", "capaci
 """Sections that name, draw or judge a return series and cannot move it."""
 
 _FAMILY, _HEX = re.compile(r"[A-Za-z0-9._-]{1,64}"), re.compile(r"[0-9a-f]{1,64}")
+
+
+class Judged(Protocol):
+    """A family and the days it was judged on."""
+
+    @property
+    def family(self) -> str: ...
+    @property
+    def data(self) -> str: ...
+    @property
+    def start(self) -> int: ...
+    @property
+    def end(self) -> int: ...
+    @property
+    def weeks(self) -> frozenset[str]: ...
+
+
+def same_days(one: Judged, other: Judged) -> bool:
+    """Whether both windows hold the same days of the same market."""
+    if one.data == other.data and one.start < other.end and other.start < one.end:
+        return True
+    return not one.weeks.isdisjoint(other.weeks)
+
+
+def check_judged(one: Judged, what: str, hashes: tuple[str, ...], counts: tuple[str, ...]) -> None:
+    """TrialsError unless the family is a name, `hashes` are fields of hex digits and `counts` whole numbers >= 0."""
+    if not isinstance(one.family, str) or not _FAMILY.fullmatch(one.family):
+        raise TrialsError(f"{what}'s family must be 1 to 64 letters, digits, . _ or -, was {one.family!r}")
+    for name in hashes:
+        value = getattr(one, name)
+        if not isinstance(value, str) or not _HEX.fullmatch(value):
+            raise TrialsError(f"{what}'s {name} must be hex digits, was {value!r}")
+    if not all(isinstance(mark, str) and _HEX.fullmatch(mark) for mark in one.weeks):
+        raise TrialsError(f"{what}'s weeks must be marks of hex digits")
+    for name in counts:
+        value = getattr(one, name)
+        if type(value) is not int or value < 0:
+            raise TrialsError(f"{what}'s {name} must be a whole number >= 0, was {value!r}")
+    if one.start >= one.end:
+        raise TrialsError(f"{what}'s window must end after it starts, was {one.start} to {one.end}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,20 +116,7 @@ class Look:
     kind: str = OUT_OF_SAMPLE
 
     def __post_init__(self) -> None:
-        if not isinstance(self.family, str) or not _FAMILY.fullmatch(self.family):
-            raise TrialsError(f"a look's family must be 1 to 64 letters, digits, . _ or -, was {self.family!r}")
-        for name in ("candidate", "code", "data", "run"):
-            value = getattr(self, name)
-            if not isinstance(value, str) or not _HEX.fullmatch(value):
-                raise TrialsError(f"a look's {name} must be hex digits, was {value!r}")
-        if not all(isinstance(mark, str) and _HEX.fullmatch(mark) for mark in self.weeks):
-            raise TrialsError("a look's weeks must be marks of hex digits")
-        for name in ("start", "end", "n", "candidates"):
-            value = getattr(self, name)
-            if type(value) is not int or value < 0:
-                raise TrialsError(f"a look's {name} must be a whole number >= 0, was {value!r}")
-        if self.start >= self.end:
-            raise TrialsError(f"a look's window must end after it starts, was {self.start} to {self.end}")
+        check_judged(self, "a look", ("candidate", "code", "data", "run"), ("start", "end", "n", "candidates"))
         if self.sharpe is not None and not (isinstance(self.sharpe, float) and math.isfinite(self.sharpe)):
             raise TrialsError(f"a look's sharpe must be a number or None, was {self.sharpe!r}")
         if self.kind not in (OUT_OF_SAMPLE, IN_FOLDS):
@@ -103,11 +128,9 @@ class Look:
         parts = (self.kind, self.family, self.candidate, self.code, self.data, self.start, self.end)
         return provenance.sha256(json.dumps(parts).encode())
 
-    def saw_days_of(self, other: Look) -> bool:
+    def saw_days_of(self, other: Judged) -> bool:
         """Whether both windows hold the same days of the same market."""
-        if self.data == other.data and self.start < other.end and other.start < self.end:
-            return True
-        return not self.weeks.isdisjoint(other.weeks)
+        return same_days(self, other)
 
     def to_text(self, weeks: str) -> str:
         """Canonical JSON, with `weeks` (their key) in place of the marks."""
@@ -129,6 +152,10 @@ def week_marks(market: Market, start: int, end: int) -> frozenset[str]:
 
 
 def _marks(bars: Bars, start: int, end: int) -> list[str]:
+    import numpy as np
+
+    from wfbt.data.market import DAY
+
     # Days since 1970-01-01, a Thursday; a close at midnight belongs to the day before it.
     first, last = -(-(start + 3 * DAY) // (7 * DAY)), (end + 3 * DAY) // (7 * DAY)
     day = (bars.close_ts - 1) // DAY
@@ -152,7 +179,6 @@ def look_of(
 
     `identity` holds what the run id hashes, `result` what result.json tells.
     """
-    config = _moving(identity)
     rows = [part for one in walk.folds for part in one.fold.test]
     close = walk.decided.deck.close_ts
     start = int(close[min(part.start for part in rows)]) - walk.decided.deck.period
@@ -160,7 +186,7 @@ def look_of(
     oos = result["oos"]
     return Look(
         family=result["name"],
-        candidate=_hash(config),
+        candidate=candidate_hash(identity["config"]),
         code=_hash({"rule": identity["rule"], "source": identity["source"]}),
         data=market.digest,
         start=start,
@@ -178,7 +204,7 @@ def cell_looks(look: Look, identity: Mapping[str, Any], result: Mapping[str, Any
 
     A run of its own with a pair's lengths would be another look, as its folds begin elsewhere.
     """
-    config, year = _moving(identity), result["oos"]["periods_per_year"]
+    config, year = _moving(identity["config"]), result["oos"]["periods_per_year"]
     return [
         replace(
             look,
@@ -190,9 +216,19 @@ def cell_looks(look: Look, identity: Mapping[str, Any], result: Mapping[str, Any
     ]
 
 
-def _moving(identity: Mapping[str, Any]) -> dict[str, Any]:
+def candidate_hash(config: Mapping[str, Any]) -> str:
+    """`candidate` of the look that a run of this resolved strategy takes."""
+    return _hash(_moving(config))
+
+
+def strategy_hash(config: Mapping[str, Any]) -> str:
+    """Of a resolved strategy whatever its seed: luck that was drawn again is no other strategy."""
+    return _hash({key: value for key, value in _moving(config).items() if key != "seed"})
+
+
+def _moving(config: Mapping[str, Any]) -> dict[str, Any]:
     """What of a strategy can move its series; a matrix is walked beside it."""
-    config = {key: value for key, value in identity["config"].items() if key not in UNMOVED}
+    config = {key: value for key, value in config.items() if key not in UNMOVED}
     return config | {"folds": {key: value for key, value in config["folds"].items() if key != "matrix"}}
 
 

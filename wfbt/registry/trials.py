@@ -1,14 +1,13 @@
-"""The trial ledger: every look at out-of-sample data, in a file that can grow and cannot be rewritten unnoticed.
+"""The trial ledger: every look at out-of-sample data and every attempt at the gate.
 
-The file is SQLite with a rollback journal and full syncs: what `record` returned lasts through a kill and a power cut,
-and when no process writes, the one file is everything, to be copied as it is.
+It is a file that can grow and cannot be rewritten unnoticed.  It is SQLite with a rollback journal and full syncs: what
+`record` returned lasts through a kill and a power cut, and when no process writes, the one file is everything, to be
+copied as it is.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import os
 import re
 import secrets
@@ -19,8 +18,11 @@ from typing import Any
 
 from wfbt.errors import ConfigError, TrialsError, TrialsUnavailable
 from wfbt.files import sync_folder
+from wfbt.registry.attempts import Attempt
 from wfbt.registry.chain import Chain, Counts, Entry, entry_hash
 from wfbt.registry.looks import Look
+from wfbt.registry.records import Record, keyed, read_record, spelled
+from wfbt.registry.tried import Tried, tried
 
 FILE, PLACE = "trials.sqlite", "WFBT_TRIALS"
 BUSY = 60.0
@@ -103,22 +105,27 @@ class Trials:
                 "another place with trials: in the strategy or with WFBT_TRIALS"
             )
 
-    def record(self, looks: Iterable[Look]) -> list[Entry]:
-        """Add those looks that are not there; the first entry of each look."""
-        looks = list(looks)
-        if any(self._chain.first(look) is None for look in looks):
-            self._add(looks)
-        return [entry for look in looks if (entry := self._chain.first(look)) is not None]
+    def record(self, records: Iterable[Record]) -> list[Entry]:
+        """Add those records that are not there; the first entry of each."""
+        records = list(records)
+        if any(self._chain.first(one) is None for one in records):
+            self._add(records)
+        return [entry for one in records if (entry := self._chain.first(one)) is not None]
 
     def count(self, look: Look) -> Counts:
         """Looks by its family, and by anyone at the days it saw, up to its first entry: `Chain.count`."""
         return self._chain.count(look)
 
+    def attempt(self, attempt: Attempt) -> Tried:
+        """Record an attempt, before it is judged; what was tried up to its first entry."""
+        (entry,) = self.record([attempt])
+        return tried(attempt, entry, self._chain.before(attempt))
+
     def merge(self, other: Trials) -> int:
         """Take in every entry of `other` that is not here; how many were."""
         with self._connected() as connection, self._writing(connection):
             rows = [
-                (one.sha256, one.parents, one.look, *_spelled(one.look))
+                (one.sha256, one.parents, one.record, *spelled(one.record))
                 for one in other
                 if one.sha256 not in self._chain
             ]
@@ -154,31 +161,31 @@ class Trials:
     def __len__(self) -> int:
         return len(self._chain)
 
-    def _add(self, looks: list[Look]) -> None:
+    def _add(self, records: list[Record]) -> None:
         with self._connected() as connection, self._writing(connection):
             parents, new = self._chain.ends, {}
-            for look in looks:
-                if look.identity in new or self._chain.first(look) is not None:
+            for record in records:
+                if record.identity in new or self._chain.first(record) is not None:
                     continue
-                text, key, marks = _spelled(look)
+                text, key, marks = spelled(record)
                 sha256 = entry_hash(parents, text)
-                new[look.identity] = (sha256, parents, look, text, key, marks)
+                new[record.identity] = (sha256, parents, record, text, key, marks)
                 parents = (sha256,)
             self._insert(connection, list(new.values()))
 
     def _insert(
-        self, connection: sqlite3.Connection, rows: list[tuple[str, tuple[str, ...], Look, str, str, str]]
+        self, connection: sqlite3.Connection, rows: list[tuple[str, tuple[str, ...], Record, str, str, str]]
     ) -> None:
         """Write entries, and hold them once they are committed."""
         for row, (sha256, parents, _, text, key, marks) in enumerate(rows, start=len(self._chain) + 1):
             connection.execute("INSERT OR IGNORE INTO weeks VALUES (?, ?)", (key, marks))
             connection.execute("INSERT INTO entries VALUES (?, ?, ?, ?)", (row, sha256, " ".join(parents), text))
         connection.execute("COMMIT")
-        for sha256, parents, look, *_ in rows:
-            self._hold(sha256, parents, look)
+        for sha256, parents, record, *_ in rows:
+            self._hold(sha256, parents, record)
 
-    def _hold(self, sha256: str, parents: tuple[str, ...], look: Look) -> None:
-        self._chain.take(sha256, parents, look)
+    def _hold(self, sha256: str, parents: tuple[str, ...], record: Record) -> None:
+        self._chain.take(sha256, parents, record)
         self._last = sha256
 
     def _catch_up(self, connection: sqlite3.Connection) -> None:
@@ -204,18 +211,16 @@ class Trials:
         follows = tuple(parents.split(" ")) if parents else ()
         if entry_hash(follows, text) != sha256:
             raise TrialsError("its hash is not that of what it holds")
-        told = _fields(text)
-        key = told.pop("weeks")
+        self._hold(sha256, follows, read_record(text, lambda key: self._marks(connection, key)))
+
+    def _marks(self, connection: sqlite3.Connection, key: str) -> frozenset[str]:
         if key not in self._weeks:
             found = connection.execute("SELECT marks FROM weeks WHERE sha256 = ?", (key,)).fetchone()
             marks = frozenset(_text(found[0]).split()) if found else frozenset()
-            if found is None or (key, _text(found[0])) != _keyed(marks):
+            if found is None or (key, _text(found[0])) != keyed(marks):
                 raise TrialsError("the marks of its weeks are missing or changed")
             self._weeks[key] = marks
-        look = Look(**told, weeks=self._weeks[key])
-        if look.to_text(key) != text:
-            raise TrialsError("its look is not spelled as a look is")
-        self._hold(sha256, follows, look)
+        return self._weeks[key]
 
     @contextlib.contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
@@ -301,28 +306,6 @@ def _make(path: Path) -> None:
     finally:
         aside.unlink(missing_ok=True)
     sync_folder(path.parent)
-
-
-def _spelled(look: Look) -> tuple[str, str, str]:
-    """The canonical text of a look, the key of its weeks, and their marks."""
-    key, marks = _keyed(look.weeks)
-    return look.to_text(key), key, marks
-
-
-def _keyed(weeks: frozenset[str]) -> tuple[str, str]:
-    """Many looks share the weeks of a market, so they are stored once, under their hash."""
-    marks = " ".join(sorted(weeks))
-    return hashlib.sha256(marks.encode()).hexdigest(), marks
-
-
-def _fields(text: str) -> dict[str, Any]:
-    try:
-        told = json.loads(text)
-    except ValueError as error:
-        raise TrialsError(f"its look is no JSON ({error})") from error
-    if not isinstance(told, dict) or {*told} != {*Look.__dataclass_fields__} or not isinstance(told["weeks"], str):
-        raise TrialsError("its look has other fields than a look")
-    return told
 
 
 def _text(value: object) -> str:
