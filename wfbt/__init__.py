@@ -40,6 +40,7 @@ _HOMES = {
     "load_market": "wfbt.data.load",
     "run": "wfbt.pipeline",
     "sweep": "wfbt.validation.sweep",
+    "verify": "wfbt.gate.deployed",
 }
 
 __all__ = ["__version__", *sorted(_HOMES)]

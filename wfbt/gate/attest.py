@@ -30,7 +30,8 @@ PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "urn:wfbt:verdict:v1"
 
-STATUSES = ("PASS", "FAIL", "REFUSED", "INCONCLUSIVE")
+STATUSES = {"PASS": 0, "FAIL": 1, "REFUSED": 3, "INCONCLUSIVE": 4}
+"""Each with the exit code of the command line."""
 HASHES = ("model", "strategy", "criteria", "data", "source", "lock")
 SUBJECTS = ("model", "strategy")
 """What a verdict is about; the other hashes are what it was judged by."""
@@ -308,6 +309,21 @@ def _check_signature(signature: bytes, message: bytes, key: bytes, source: str) 
         ) from None
 
 
+def predicate(statement: Statement) -> dict[str, Any]:
+    """A statement in plain values, times as text."""
+    bound = statement.bound
+    return {
+        "status": statement.status,
+        "bound": {name: getattr(bound, name) for name in HASHES} | {"trials": list(bound.trials)},
+        "reasons": dict(bound.reasons),
+        "version": statement.version,
+        "seed": statement.seed,
+        "issued": _time(statement.issued),
+        "expires": _time(statement.expires),
+        "findings": dict(statement.findings),
+    }
+
+
 def _tree(statement: Statement) -> dict[str, Any]:
     bound = statement.bound
     return {
@@ -316,16 +332,7 @@ def _tree(statement: Statement) -> dict[str, Any]:
             {"name": name, "digest": {"sha256": getattr(bound, name)}} for name in SUBJECTS if getattr(bound, name)
         ],
         "predicateType": PREDICATE_TYPE,
-        "predicate": {
-            "status": statement.status,
-            "bound": {name: getattr(bound, name) for name in HASHES} | {"trials": list(bound.trials)},
-            "reasons": dict(bound.reasons),
-            "version": statement.version,
-            "seed": statement.seed,
-            "issued": _time(statement.issued),
-            "expires": _time(statement.expires),
-            "findings": dict(statement.findings),
-        },
+        "predicate": predicate(statement),
     }
 
 
