@@ -46,6 +46,7 @@ def manifest_of(
         "command": list(command),
         "seed": config.seed,
         "strategy_sha256": strategy_sha256,
+        "config": identity["config"],
         "config_sha256": provenance.sha256(json.dumps(identity["config"], sort_keys=True).encode()),
         "data_sha256": market.digest,
         "source_sha256": identity["source"],
@@ -54,7 +55,7 @@ def manifest_of(
         "machine": provenance.machine(),
         "trials": {"file": result["trials"]["file"], "head": result["trials"]["head"]},
         "rerun": asdict(again),
-        "files": list(_inputs(config, final)),
+        "files": list(input_files(config, final)),
         "written": written(folder),
         "notes": result["notes"],
         "reasons": {} if strategy_sha256 else {"strategy_sha256": "options were set on top of the strategy file"},
@@ -71,8 +72,8 @@ def written(folder: Path) -> dict[str, str]:
     return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names if name not in UNHASHED}
 
 
-def _inputs(config: schema.Strategy, final: Path) -> Iterator[dict[str, str]]:
-    """Every file of market data: what it is of, its place as seen from the run folder, its hash."""
+def input_files(config: schema.Strategy, final: Path) -> Iterator[dict[str, str]]:
+    """Every file of market data: what it is of, its place as seen from the run folder `final`, its hash."""
     real = os.path.realpath(final)
     places = [
         (symbol, role, path)

@@ -15,20 +15,16 @@ from typing import Any
 from wfbt.assembly import (
     buy_and_hold,
     dropped_note,
-    identity_of,
     matrix_of,
     moved_plan,
-    read_market,
     rules_in,
     seen_from,
     short_of,
-    study_of,
     untiered,
 )
 from wfbt.checks import effort, naming, subjects, walked
-from wfbt.compute import cores
 from wfbt.config import schema
-from wfbt.config.load import dump_yaml, load_strategy
+from wfbt.config.load import dump_yaml
 from wfbt.errors import ConfigError, LeakError, PolicyError, TrialsError, WfbtError
 from wfbt.features.market_regimes import regime_plan
 from wfbt.files import sync_folder
@@ -36,16 +32,15 @@ from wfbt.ledger.chain import Chain
 from wfbt.ledger.ledger import Ledger
 from wfbt.manifests import manifest_of
 from wfbt.networks import networks_section
-from wfbt.policies import networks_of, policies_of
+from wfbt.planning import Planned, planned
+from wfbt.policies import networks_of
 from wfbt.policy.taught import Taught
-from wfbt.registry import provenance
 from wfbt.registry.looks import cell_looks, look_of
 from wfbt.registry.memory import only_one
-from wfbt.registry.trials import Trials, ledger_file, told
+from wfbt.registry.trials import Trials, told
 from wfbt.report.artifacts import write_frame, write_json, write_text
 from wfbt.results import result_dict
 from wfbt.setups import scenarios_of
-from wfbt.simulation.fits import check_labels
 from wfbt.simulation.section import simulations
 from wfbt.tables import candidates_frame, equity_frame, judged_days
 from wfbt.training import teach_folds
@@ -123,29 +118,22 @@ def run(
     finished folds `resume` takes up.  Networks that the folds train are kept in `models` (default: models), where what
     wfbt train left is found.  The same inputs give the same bytes, on any number of threads.
     """
-    begun = time.monotonic()
-    config = load_strategy(strategy, overrides=overrides, folds=folds, scheme=scheme, seed=seed)
-    bare = not overrides and folds is None and scheme is None and seed is None
-    given = provenance.sha256(Path(strategy).read_bytes()) if bare else None
-    jobs = jobs or cores()
-    with naming(strategy):
-        policies = policies_of(config)
-        progress("reading the market", 0, 0)
-        market = read_market(config)
-        check_labels(config.monte_carlo.labels if config.monte_carlo else None, market)
-        store = None if models is None else Path(models)
-        study, plan, dropped = study_of(config, market, policies, jobs, store)
-        policies = rules_in(study)
-    identity = {
-        "config": identity_of(config),
-        "data": market.digest,
-        "rule": {name: policy.source_sha256 for name, policy in policies.items()},
-        "source": provenance.source_sha256(),
-        "versions": provenance.versions(),
-    }
-    run_id = provenance.run_id(identity)
-    trials = ledger_file(config.trials and config.locate(config.trials), out)
-    final = Path(out or "reports") / f"{config.name}-{run_id}"
+    asked = planned(strategy, folds=folds, scheme=scheme, seed=seed, overrides=overrides, out=out, jobs=jobs,
+                    models=models, progress=progress)  # fmt: skip
+    return carry_out(asked, resume=resume, report=report, progress=progress, command=command)
+
+
+def carry_out(
+    asked: Planned,
+    *,
+    resume: bool = False,
+    report: bool = True,
+    progress: Progress = lambda what, done, total: None,
+    command: Sequence[str] = (),
+) -> RunResult:
+    """Make a planned run and write its folder."""
+    strategy, config, market, study, plan = asked.strategy, asked.config, asked.market, asked.study, asked.plan
+    final, trials, jobs, begun = asked.final, asked.trials, asked.jobs, asked.begun
     partial = final.with_name(final.name + ".partial")
     for place in (final, partial):
         if place.exists() and not place.is_dir():
@@ -153,7 +141,7 @@ def run(
     with only_one(final.with_name(f".{final.name}.lock")), naming(strategy), _cleared_when_refused(partial):
         Trials.check_place(trials)
         loaded = time.monotonic()
-        teach_folds(config, study, plan, store, jobs, progress)
+        teach_folds(config, study, plan, asked.store, jobs, progress)
         walk = walked(study, plan, partial / ".trials", resume, progress)
         walked_at = time.monotonic()
         progress("looking for leaks", 0, 0)
@@ -176,12 +164,12 @@ def run(
             ledger.reconcile()
         replayed = time.monotonic()
         robust = _robustness(config, study, walk, partial / ".trials", resume, progress)
-        asked = time.monotonic()
-        result = result_dict(run_id, config, market, study, walk, benchmark, verdict, pairs, robust)
-        result["notes"] += dropped_note(dropped) + short_of(config, market) + untiered(config)
+        questioned = time.monotonic()
+        result = result_dict(asked.run_id, config, market, study, walk, benchmark, verdict, pairs, robust)
+        result["notes"] += dropped_note(asked.dropped) + short_of(config, market) + untiered(config)
         # Before anything can be seen: a run that is killed from here on has looked, and looks again as the same look.
-        look = look_of(run_id, identity, market, walk, result)
-        result["trials"] = told(Trials.open(trials, create=True), look, cell_looks(look, identity, result))
+        look = look_of(asked.run_id, asked.identity, market, walk, result)
+        result["trials"] = told(Trials.open(trials, create=True), look, cell_looks(look, asked.identity, result))
         result["overfitting"] = overfitting_section(walk, benchmark, config.seed, result["trials"]["looks_by_anyone"])
         progress("stress, capacity and decay", 0, 0)
         ran = Ran.of(study, walk, config.seed)
@@ -201,8 +189,8 @@ def run(
             "load_s": round(loaded - begun, 3),
             "walk_forward_s": round(walked_at - loaded + replayed - looked, 3),
             "leakage_s": round(looked - walked_at, 3),
-            "robustness_s": round(asked - replayed, 3),
-            "hardship_s": round(put_through - asked, 3),
+            "robustness_s": round(questioned - replayed, 3),
+            "hardship_s": round(put_through - questioned, 3),
             "monte_carlo_s": round(simulated - put_through, 3),
             "report_s": round(done - simulated, 3),
             "total_s": round(done - begun, 3),
@@ -211,15 +199,15 @@ def run(
         write_json(partial / "result.json", result)
         shutil.rmtree(partial / ".trials")
         manifest = manifest_of(
-            config, policies, market, identity, result,
-            command=command, strategy_sha256=given, again=again, folder=partial, final=final,
+            config, asked.policies, market, asked.identity, result,
+            command=command, strategy_sha256=asked.strategy_sha256, again=again, folder=partial, final=final,
         )  # fmt: skip
         write_json(partial / "manifest.json", manifest)
         if not report and (final / "result.json").exists() and (final / "index.html").exists():
             shutil.rmtree(partial)  # the same run is there already, with its report
         else:
             _publish(partial, final)
-    return RunResult(run_id=run_id, folder=final, config=config, walk=walk, benchmark=benchmark, _result=result)
+    return RunResult(run_id=asked.run_id, folder=final, config=config, walk=walk, benchmark=benchmark, _result=result)
 
 
 def _hardship(config: schema.Strategy, ran: Ran, benchmark: Ledger, jobs: int) -> dict[str, Any]:
