@@ -26,6 +26,7 @@ ORDER = [
     "registry",
     "gate",
     "report",
+    "gating",
     "assumptions",
     "tables",
     "results",
@@ -37,8 +38,9 @@ ORDER = [
     "networks",
     "training",
     "checks",
+    "planning",
     "pipeline",
-    "gating",
+    "candidates",
     "cli",
 ]
 # A package's own version and place are no dependency on what it holds.

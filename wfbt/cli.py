@@ -70,7 +70,16 @@ def main(debug: bool) -> None:
 @click.option("--jobs", type=click.IntRange(min=1), help="Threads.  [default: all cores]")
 @click.option("--resume", is_flag=True, help="Go on with the finished folds of an interrupted run.")
 @click.option("--no-report", is_flag=True, help="Numbers only: no tearsheets, no page.")
-@click.option("--json", "as_json", is_flag=True, help="Print result.json and nothing else.")
+@click.option(
+    "--gate",
+    "criteria",
+    is_flag=False,
+    flag_value="default",
+    metavar="[CRITERIA]",
+    help="Judge it too: by a file of criteria, or strict, default or research.  [default of this option: default]",
+)
+@click.option("--first-look", is_flag=True, help="With --gate: declare that nobody saw these days before.")
+@click.option("--json", "as_json", is_flag=True, help="Print result.json, with --gate verdict.json, and nothing else.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors and the folder.")
 def run(
     strategy: Path,
@@ -83,13 +92,25 @@ def run(
     jobs: int | None,
     resume: bool,
     no_report: bool,
+    criteria: str | None,
+    first_look: bool,
     as_json: bool,
     quiet: bool,
-) -> None:
+) -> int:
     """Walk STRATEGY forward and write a run folder."""
     from wfbt.pipeline import run as walk
 
     silent = quiet or as_json
+    terms = None
+    if criteria is not None:
+        from wfbt.gating import terms_of
+
+        built_in = not Path(criteria).exists() and not criteria.endswith((".yaml", ".yml"))
+        terms = terms_of(
+            profile_name=criteria if built_in else None,
+            criteria=None if built_in else Path(criteria),
+            first_look=first_look,
+        )
     try:
         # A rule may print: what it says is no part of our answer.
         with _Progress(silent) as progress, redirect_stdout(sys.stderr):
@@ -110,20 +131,27 @@ def run(
     except KeyboardInterrupt:
         click.echo("interrupted; finished folds are kept, go on with --resume", err=True)
         sys.exit(INTERRUPTED)
-    if as_json:
+    if as_json and terms is None:
         click.echo(json.dumps(result.to_dict(), ensure_ascii=False))
-        return
-    if not quiet:
+        return 0
+    if not silent:
         from wfbt.report.tables import terminal_summary
 
         click.echo(terminal_summary(result.to_dict()))
     page = result.folder / ("result.json" if no_report else "index.html")
     if quiet:
         click.echo(str(result.folder))
-        return
-    click.echo(f"\nopen {page}")
-    if (sheet := result.folder / "tearsheet.html").exists():
-        click.echo(f"tearsheet {sheet}")
+    elif not as_json:
+        click.echo(f"\nopen {page}")
+        if (sheet := result.folder / "tearsheet.html").exists():
+            click.echo(f"tearsheet {sheet}")
+    if terms is None:
+        return 0
+    from wfbt.gating import gate_run
+
+    if not silent:
+        click.echo("")
+    return _say_verdict(gate_run(result.folder, terms), as_json, quiet)
 
 
 class _Progress:
@@ -239,6 +267,80 @@ def _tune(
         click.echo(f"{where}: {one.score:.3f} on the rows kept back, {one.given:.3f} with the settings of the file")
         click.echo(" ".join(f"--set {where}.{key}={json.dumps(value)}" for key, value in one.best.items()))
     click.echo(f"the best of {trials}, each with one seed: better than it will be on rows it was not chosen by")
+
+
+@main.command()
+@click.argument("target", metavar="MODEL|RUN_DIR", type=click.Path(path_type=Path))
+@click.option("--strategy", type=click.Path(path_type=Path), help="The strategy that MODEL decides in.")
+@click.option("--profile", metavar="NAME", help="Criteria that come with wfbt: strict, default or research.")
+@click.option("--criteria", type=click.Path(path_type=Path), help="A file of criteria.  [default: the profile default]")
+@click.option("--baseline", type=click.Path(path_type=Path), help="A blessed run folder to compare with.")
+@click.option("--trials", type=click.Path(path_type=Path), help="The trial ledger.  [default: that of the run]")
+@click.option("--first-look", is_flag=True, help="Declare that nobody saw these days before; the verdict says so.")
+@click.option("--sign", type=click.Path(path_type=Path), help="Private Ed25519 key (PEM) to sign the verdict with.")
+@click.option("--lock", type=click.Path(path_type=Path), help="Lock file to bind.  [default: requirements.lock, …]")
+@click.option("--out", type=click.Path(path_type=Path), help="Where run folders go, and copies of the verdict.")
+@click.option("--models", type=click.Path(path_type=Path), help="Where trained networks are kept.  [default: models]")
+@click.option("--jobs", type=click.IntRange(min=1), help="Threads.  [default: all cores]")
+@click.option("--no-report", is_flag=True, help="Numbers and verdict only: no tearsheets, no page.")
+@click.option("--json", "as_json", is_flag=True, help="Print verdict.json and nothing else.")
+@click.option("--quiet", is_flag=True, help="Print nothing but errors and the status.")
+def gate(
+    target: Path,
+    strategy: Path | None,
+    profile: str | None,
+    criteria: Path | None,
+    baseline: Path | None,
+    trials: Path | None,
+    first_look: bool,
+    sign: Path | None,
+    lock: Path | None,
+    out: Path | None,
+    models: Path | None,
+    jobs: int | None,
+    no_report: bool,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Judge a finished run, or a MODEL in its --strategy.  Exit 0 PASS, 1 FAIL, 3 REFUSED, 4 INCONCLUSIVE."""
+    from wfbt.errors import ConfigError
+    from wfbt.gating import gate_run, is_run, terms_of
+
+    terms = terms_of(
+        profile_name=profile, criteria=criteria, baseline=baseline, trials=trials, first_look=first_look, sign=sign,
+        lock=lock,
+    )  # fmt: skip
+    if is_run(target):
+        if strategy is not None:
+            raise ConfigError(f"--strategy goes with a model, and {target} is a run folder, which holds its own")
+        found = gate_run(target, terms, out=out)
+    else:
+        from wfbt.candidates import gate_model
+
+        if strategy is None:
+            raise ConfigError(
+                f"{target} is no run folder; with a model give --strategy, and rules are judged by wfbt run --gate"
+            )
+        with _Progress(quiet or as_json) as progress, redirect_stdout(sys.stderr):
+            found = gate_model(
+                target, strategy, terms, out=out, store=models, jobs=jobs, report=not no_report, progress=progress,
+                command=["wfbt", *sys.argv[1:]],
+            )  # fmt: skip
+    return _say_verdict(found, as_json, quiet)
+
+
+def _say_verdict(found: Any, as_json: bool, quiet: bool) -> int:
+    """Print a verdict as it was asked for; its exit code."""
+    from wfbt.report.verdict import verdict_told
+
+    if as_json:
+        click.echo(json.dumps(found.document, ensure_ascii=False))
+    elif quiet:
+        click.echo(str(found.verdict.status))
+    else:
+        click.echo(verdict_told(found.verdict))
+        click.echo(f"\nverdict {found.folder / 'verdict.json'}")
+    return int(found.verdict.exit_code)
 
 
 @main.command()
@@ -449,6 +551,69 @@ def export(model: Path, to: str, out: Path | None, trust_pickle: bool) -> None:
     for line in told:
         click.echo(line)
     click.echo(f"wrote {folder}")
+
+
+@main.command()
+@click.argument("verdict", type=click.Path(path_type=Path))
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--key", type=click.Path(path_type=Path), help="Public key (PEM) of the signer you trust.")
+@click.option("--criteria", metavar="FILE|NAME", help="The verdict's criteria, or your own: it must ask as much.")
+@click.option("--strategy", type=click.Path(path_type=Path), help="Strategy file, or run folder.")
+@click.option(
+    "--data",
+    multiple=True,
+    is_flag=False,
+    flag_value="",
+    metavar="PATH",
+    help="Parquet files, or folders of them, that it was judged on.",
+)
+@click.option("--trials", type=click.Path(path_type=Path), help="Trial ledger, as it is now.")
+@click.option("--lock", type=click.Path(path_type=Path), help="File that pins the dependencies.")
+@click.option("--allow-unsigned", is_flag=True, help="Take a verdict that nobody signed.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was compared as JSON.")
+def verify(
+    verdict: Path,
+    model: Path,
+    key: Path | None,
+    criteria: str | None,
+    strategy: Path | None,
+    data: tuple[str, ...],
+    trials: Path | None,
+    lock: Path | None,
+    allow_unsigned: bool,
+    as_json: bool,
+) -> None:
+    """Before deploying MODEL: does VERDICT, a verdict.json, hold for it?  Exit 3 when it does not.
+
+    For a rule, which has no model file, MODEL is the strategy file or the run folder.
+    """
+    from wfbt.errors import ConfigError
+    from wfbt.gate.deployed import verify as hold
+    from wfbt.report.verified import described, told
+
+    if "" in data:
+        raise ConfigError("--data: give the Parquet file or folder that was judged on: --data datasets/sample")
+    found = hold(
+        verdict,
+        model,
+        key=key,
+        criteria=criteria,
+        strategy=strategy,
+        data=data,
+        trials=trials,
+        lock=lock,
+        allow_unsigned=allow_unsigned,
+    )
+    click.echo(json.dumps(told(found), ensure_ascii=False) if as_json else "\n".join(described(found)))
+
+
+@main.command()
+@click.argument("document")
+def schema(document: str) -> None:
+    """Print the JSON Schema of DOCUMENT: verdict."""
+    from wfbt.gate.shape import schema_text
+
+    click.echo(schema_text(document), nl=False)
 
 
 @main.command()

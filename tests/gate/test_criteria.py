@@ -115,11 +115,11 @@ def test_the_hash_knows_what_is_asked_and_not_how_it_is_written(tmp_path):
 
 def test_a_criterion_of_the_same_name_takes_the_place_of_the_inherited_one(tmp_path):
     text = "version: 1\nname: mine\nextends: default\ncriteria:\n" + (
-        "  - {name: folds, metric: gate.folds, operator: '>=', threshold: 9, kind: count, why: more}\n"
+        "  - {name: number of folds, metric: gate.folds, operator: '>=', threshold: 9, kind: count, why: more}\n"
     )
     mine, default = load_criteria(written(tmp_path, text)), profile("default")
     assert [one.name for one in mine.criteria] == [one.name for one in default.criteria]
-    assert [one.threshold for one in mine.criteria if one.name == "folds"] == [9]
+    assert [one.threshold for one in mine.criteria if one.name == "number of folds"] == [9]
     assert mine.spend == default.spend
 
 

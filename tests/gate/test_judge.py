@@ -87,7 +87,7 @@ BREACHES = {
     "delay": (("robustness", "delay", "quantiles", "median"), 0.1, "FAIL"),
     "one bar": (("robustness", "delay", "fixed", 1, "sharpe"), 0.1, "FAIL"),
     "best fold, in doubt": (("overfitting", "fold_concentration", "without_best"), -0.1, "INCONCLUSIVE"),
-    "round trips": (("oos", "trades"), 99, "INCONCLUSIVE"),
+    "number of round trips": (("oos", "trades"), 99, "INCONCLUSIVE"),
 }
 
 
@@ -112,32 +112,35 @@ def test_without_a_trial_ledger_nothing_is_evidence():
     for tries in (Tries(attempt=None, series=1), Tries(attempt=1, series=None)):
         verdict = judged(GOOD, OF, tries)
         assert verdict.status is Status.INCONCLUSIVE
-        assert found(verdict, "Sharpe ratio").passed is None
-        assert "ledger" in found(verdict, "Sharpe ratio").why
+        assert found(verdict, "z of the Sharpe ratio").passed is None
+        assert "ledger" in found(verdict, "z of the Sharpe ratio").why
 
 
 def test_the_threshold_is_that_of_the_attempt_and_of_the_series_seen():
     verdict = judged(GOOD, OF, Tries(attempt=1, series=50))
-    assert round(found(verdict, "Sharpe ratio").threshold, 2) == 3.72
-    assert found(verdict, "alpha after buy-and-hold").threshold == found(verdict, "Sharpe ratio").threshold
+    assert round(found(verdict, "z of the Sharpe ratio").threshold, 2) == 3.72
+    assert (
+        found(verdict, "z of alpha after buy-and-hold").threshold == found(verdict, "z of the Sharpe ratio").threshold
+    )
 
 
 def test_too_little_evidence_is_inconclusive_and_a_bound_below_the_declared_edge_fails():
     some = daily(sharpe=1.0, days=800)
     verdict = judged(result(some, sharpe=1.0), some)
     assert verdict.status is Status.INCONCLUSIVE
-    assert found(verdict, "declared minimum edge").passed is True
-    assert "even chance" in found(verdict, "Sharpe ratio").to_change
+    assert found(verdict, "Sharpe ratio that is still possible").passed is True
+    assert "more data" in found(verdict, "z of the Sharpe ratio").to_change
+    assert any("even chance" in note for note in verdict.notes)
     none = daily(sharpe=0.05, days=2000)
     verdict = judged(result(none, sharpe=0.05), none)
     assert verdict.status is Status.FAIL
-    assert found(verdict, "declared minimum edge").passed is False
+    assert found(verdict, "Sharpe ratio that is still possible").passed is False
 
 
 def test_a_winner_picked_on_the_window_is_not_failed_by_its_biased_bound():
     none = daily(sharpe=0.05, days=2000)
     verdict = judged(result(none, sharpe=0.05), none, Tries(attempt=1, series=50, picked=True))
-    assert "declared minimum edge" not in {one.criterion.name for one in verdict.findings}
+    assert "Sharpe ratio that is still possible" not in {one.criterion.name for one in verdict.findings}
     assert verdict.status is Status.INCONCLUSIVE
 
 
@@ -146,8 +149,8 @@ def test_leveraged_buy_and_hold_has_a_sharpe_ratio_and_no_alpha():
     held = daily(sharpe=3.0).returns
     of = replace(OF, returns=2.0 * held + 1e-4 * rng.standard_normal(len(held)), held=held)
     verdict = judged(result(of), of)
-    assert found(verdict, "Sharpe ratio").passed is True
-    assert found(verdict, "alpha after buy-and-hold").passed is False
+    assert found(verdict, "z of the Sharpe ratio").passed is True
+    assert found(verdict, "z of alpha after buy-and-hold").passed is False
     assert verdict.status is Status.INCONCLUSIVE
 
 
@@ -166,15 +169,15 @@ def test_fewer_than_thirty_days_are_no_statistic():
     few = daily(days=20)
     verdict = judged(result(few), few)
     assert verdict.status is Status.INCONCLUSIVE
-    assert "30" in found(verdict, "Sharpe ratio").why
+    assert "30" in found(verdict, "z of the Sharpe ratio").why
 
 
 def test_five_folds_are_too_few_for_a_rule_to_fail():
     few = daily(folds=5)
     told = changed(result(few), ("robustness", "params", "quantiles", "median"), -2.0)
     verdict = judged(told, few)
-    assert found(verdict, "folds").passed is False
-    assert not found(verdict, "parameters moved").open
+    assert found(verdict, "number of folds").passed is False
+    assert not found(verdict, "Sharpe kept with parameters moved").open
     assert verdict.status is Status.INCONCLUSIVE
 
 
@@ -183,13 +186,13 @@ def test_a_level_that_did_not_run_is_not_a_level_that_passed():
     left_out["monte_carlo"]["reasons"]["2"] = "monte_carlo.levels leaves it out"
     verdict = judged(left_out, OF)
     assert verdict.status is Status.INCONCLUSIVE
-    assert "leaves it out" in found(verdict, "half lost within a year").why
+    assert "leaves it out" in found(verdict, "chance of losing half in a year").why
 
 
 def test_with_two_symbols_level_four_and_broken_correlations_have_to_run():
     verdict = judged(changed(GOOD, ("data", "ETHUSDT"), {}), OF)
     assert verdict.status is Status.INCONCLUSIVE
-    assert found(verdict, "half lost within a year").passed is None
+    assert found(verdict, "chance of losing half in a year").passed is None
     assert found(verdict, "worst stress").why == "one symbol is traded"
 
 

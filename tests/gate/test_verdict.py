@@ -23,7 +23,14 @@ def finding(kind, passed, doubtful=False, name="x", why="seen"):
 
 def verdict(*findings):
     return Verdict(
-        run_id="r", criteria="default", criteria_sha256="0" * 64, attempt=1, series=1, picked=False, findings=findings
+        run_id="r",
+        criteria="default",
+        criteria_sha256="0" * 64,
+        spend=0.01,
+        attempt=1,
+        series=1,
+        picked=False,
+        findings=findings,
     )
 
 
@@ -89,7 +96,7 @@ def test_junit_stays_readable_whatever_the_texts_say(name, why):
     told = verdict(finding("rule", False, name=name, why=why), finding("count", None, why=why), finding("rule", True))
     suite = ElementTree.fromstring(told.to_junit().encode())
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("3", "1", "1")
-    assert [len(case) for case in suite.iter("testcase")] == [1, 1, 0]
+    assert [[told.tag for told in case] for case in suite.iter("testcase")] == [["failure"], ["error"], ["system-out"]]
 
 
 @given(st.text(max_size=60))
@@ -109,6 +116,20 @@ def test_markdown_says_what_would_change_an_unmet_criterion():
 def test_the_dictionary_is_versioned_and_says_which_criteria_were_held():
     told = verdict(finding("rule", None)).to_dict()
     assert (told["schema_version"], told["status"], told["exit_code"]) == ("1", "INCONCLUSIVE", 4)
-    assert told["criteria"] == {"name": "default", "sha256": "0" * 64}
+    assert told["criteria"] == {"name": "default", "sha256": "0" * 64, "spend": 0.01}
     (one,) = told["findings"]
     assert (one["kind"], one["hard"], one["passed"], one["value"], one["why"]) == ("rule", True, None, None, "seen")
+
+
+def test_a_finding_tells_the_threshold_as_asked_and_as_it_was():
+    criterion = Criterion(
+        name="x",
+        metric="oos.x",
+        operator="<=",
+        threshold="mandate.max_drawdown",
+        kind=Kind.RULE,
+        why="because",
+        interval="gate.x_low",
+    )
+    told = Finding(criterion=criterion, value=0.1, threshold=0.2, passed=True, why="seen", to_change="").to_dict()
+    assert (told["asked"], told["threshold"], told["interval"]) == ("mandate.max_drawdown", 0.2, "gate.x_low")

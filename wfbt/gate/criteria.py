@@ -26,6 +26,8 @@ FOLDER = Path(__file__).parent / "profiles"
 VERSION = 1
 """Of the criteria file's format."""
 
+VALID_DAYS = 90
+
 Operator = Literal[">=", ">", "<=", "<", "is"]
 
 
@@ -111,11 +113,14 @@ class Criteria:
         See `wfbt.gate.spending`.
     criteria : tuple of Criterion
         Names are unique.
+    valid_days : int
+        After so many days a verdict is no longer in force: markets move on.
     """
 
     name: str
     spend: float
     criteria: tuple[Criterion, ...]
+    valid_days: int = VALID_DAYS
 
     @property
     def sha256(self) -> str:
@@ -152,6 +157,7 @@ class _File(Section):
     name: Annotated[str, Field(min_length=1, max_length=80)]
     extends: Literal["strict", "default", "research"] | None = None
     spend: Annotated[float, Field(gt=0, lt=1)] | None = None
+    valid_days: Annotated[int, Field(ge=1, le=3650)] | None = None
     criteria: Annotated[tuple[_Criterion, ...], Listed] = ()
 
 
@@ -207,4 +213,5 @@ def load_criteria(path: Path) -> Criteria:
     spend = told.spend if told.spend is not None else None if base is None else base.spend
     if spend is None:
         raise ConfigError(f"{path}: spend is required where extends is null; 0.01 is the default gate's")
-    return Criteria(name=told.name, spend=spend, criteria=tuple(asked.values()))
+    valid = told.valid_days or (VALID_DAYS if base is None else base.valid_days)
+    return Criteria(name=told.name, spend=spend, criteria=tuple(asked.values()), valid_days=valid)

@@ -14,7 +14,7 @@ from wfbt.gate.criteria import Criteria, Criterion, Kind
 from wfbt.gate.facts import Daily, Facts, Tries, baseline_facts, gate_facts
 from wfbt.gate.metrics import BASELINE, EVERY, Metric, Missing, Value, parse_metric, read_metric
 from wfbt.gate.spending import days_needed
-from wfbt.gate.verdict import Finding, Verdict, shown_value
+from wfbt.gate.verdict import Finding, Verdict, must_be, shown_value
 
 ALWAYS = (
     Criterion(
@@ -39,7 +39,7 @@ ALWAYS = (
 """Asked whatever the criteria file says."""
 
 EDGE = Criterion(
-    name="declared minimum edge",
+    name="Sharpe ratio that is still possible",
     metric="gate.sharpe_high",
     operator=">=",
     threshold="mandate.min_sharpe",
@@ -101,6 +101,7 @@ def judge(
     mandate: Mandate,
     criteria: Criteria,
     integrity: tuple[Finding, ...] = (),
+    by_fold: Sequence[tuple[int, Finding]] = (),
     baseline: Baseline | None = None,
     notes: tuple[str, ...] = (),
 ) -> Verdict:
@@ -113,18 +114,19 @@ def judge(
     asked = (*ALWAYS, *(() if tries.picked else (EDGE,)), *criteria.criteria)
     asked += () if baseline is None else AGAINST_BASELINE
     needed = _days(facts["gate"], daily, mandate)
-    findings = (*integrity, *(find(one, facts, needed) for one in asked))
+    findings = (*integrity, *(find(one, facts) for one in asked))
     run_id = result.get("run_id")
     return Verdict(
         run_id=run_id if isinstance(run_id, str) else "",
         criteria=criteria.name,
         criteria_sha256=criteria.sha256,
+        spend=criteria.spend,
         attempt=tries.attempt,
         series=tries.series,
         picked=tries.picked,
         findings=findings,
         notes=(*((needed,) if needed else ()), *notes),
-        by_fold=tuple(_by_fold(asked, facts)),
+        by_fold=(*by_fold, *_by_fold(asked, facts)),
     )
 
 
@@ -146,26 +148,33 @@ def facts_of(
 
 
 def _by_fold(asked: Sequence[Criterion], facts: Mapping[str, Any]) -> Iterator[tuple[int, Finding]]:
-    """What every fold says to criteria that ask each of them."""
+    """What each fold says to criteria that ask every fold, and to limits of the whole account, which bind its parts."""
     folds = facts.get("folds")
     for place, fold in enumerate(folds if isinstance(folds, list) else []):
         number = fold.get("index") if isinstance(fold, dict) else None
         for one in asked:
-            metric = parse_metric(one.metric)
-            if isinstance(number, int) and metric.reducer is not None and metric.steps[:2] == ("folds", EVERY):
-                steps = re.sub(r"folds(\[\*\]|\.\*)", f"folds[{place}]", one.metric, count=1)
-                inner = steps[steps.index("(") + 1 : -1]
-                single = steps if EVERY in metric.steps[2:] else inner
-                yield number, find(replace(one, metric=single, interval=None), facts)
+            path = _path_in_fold(one, place)
+            if path is not None and isinstance(number, int):
+                yield number, find(replace(one, metric=path, interval=None), facts)
 
 
-def find(criterion: Criterion, facts: Mapping[str, Any], needed: str = "") -> Finding:
-    """What `facts` say of one criterion; `needed` says how much data would be evidence."""
+def _path_in_fold(criterion: Criterion, place: int) -> str | None:
+    metric, text = parse_metric(criterion.metric), criterion.metric
+    if metric.change is None and metric.steps[:1] == ("oos",) and criterion.kind is Kind.LIMIT:
+        return f"folds[{place}].out_of_sample{text.removeprefix('oos')}"
+    if metric.reducer is None or metric.steps[:2] != ("folds", EVERY):
+        return None
+    own = re.sub(r"folds(\.|)(\[\*\]|\*)", f"folds[{place}]", text, count=1)
+    return own if EVERY in metric.steps[2:] else own[own.index("(") + 1 : -1].strip()
+
+
+def find(criterion: Criterion, facts: Mapping[str, Any]) -> Finding:
+    """What `facts` say of one criterion."""
     metric = parse_metric(criterion.metric)
     values = read_metric(metric, facts)
     threshold = _threshold(criterion, facts)
     if isinstance(threshold, Missing):
-        return _found(criterion, None, None, None, f"the threshold is not known: {threshold.why}", needed)
+        return _found(criterion, None, None, None, f"the threshold is not known: {threshold.why}")
     passed = _combined(metric, values, criterion.operator, threshold)
     missing = next((value for value in values if isinstance(value, Missing)), None)
     told = [_holds_told(value, criterion.operator, threshold) for value in values]
@@ -173,12 +182,12 @@ def find(criterion: Criterion, facts: Mapping[str, Any], needed: str = "") -> Fi
     value = _one_of(metric, values, criterion.operator)
     if passed is None:
         why = missing.why if missing else wrong or "it could not be compared"
-        return _found(criterion, value, threshold, None, why, needed)
-    why = f"{shown_value(value)}, must be {criterion.operator} {shown_value(threshold)}"
+        return _found(criterion, value, threshold, None, why)
+    why = f"{shown_value(value)}, must be {must_be(criterion.operator, threshold)}"
     if passed:
-        return _found(criterion, value, threshold, True, why, needed)
+        return _found(criterion, value, threshold, True, why)
     doubt = _doubt(criterion, facts, threshold)
-    return _found(criterion, value, threshold, False, why + doubt, needed, doubtful=bool(doubt))
+    return _found(criterion, value, threshold, False, why + doubt, doubtful=bool(doubt))
 
 
 def _found(
@@ -187,7 +196,6 @@ def _found(
     threshold: float | bool | None,
     passed: bool | None,
     why: str,
-    needed: str,
     doubtful: bool = False,
 ) -> Finding:
     return Finding(
@@ -197,20 +205,18 @@ def _found(
         passed=passed,
         open=doubtful,
         why=why,
-        to_change="" if passed else _to_change(criterion, threshold, passed, doubtful, needed),
+        to_change="" if passed else _to_change(criterion, threshold, passed, doubtful),
     )
 
 
-def _to_change(
-    criterion: Criterion, threshold: float | bool | None, passed: bool | None, doubtful: bool, needed: str
-) -> str:
+def _to_change(criterion: Criterion, threshold: float | bool | None, passed: bool | None, doubtful: bool) -> str:
     if criterion.remedy:
         return criterion.remedy
     if passed is None:
-        return f"{criterion.metric} has to be known"
-    goal = f"{criterion.metric} {criterion.operator} {shown_value(threshold)}"
+        return f"{criterion.metric} has to be known, and {must_be(criterion.operator, threshold)}"
+    goal = f"{criterion.metric} {must_be(criterion.operator, threshold)}"
     if criterion.kind is Kind.EVIDENCE:
-        return f"{goal}, or more data" + (f": {needed}" if needed else "")
+        return f"{goal}; more data may show it"
     if doubtful:
         return f"{goal}, or more data to tell"
     return f"more data, until {goal}" if criterion.kind is Kind.COUNT else goal

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 from xml.etree import ElementTree
 
+from wfbt.gate.attest import STATUSES
 from wfbt.gate.criteria import Criterion, Kind
 
 SCHEMA_VERSION = "1"
@@ -24,7 +26,7 @@ class Status(StrEnum):
     @property
     def exit_code(self) -> int:
         """Of the command line."""
-        return {Status.PASS: 0, Status.FAIL: 1, Status.REFUSED: 3, Status.INCONCLUSIVE: 4}[self]
+        return STATUSES[self]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +59,10 @@ class Finding:
     to_change: str
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values; what is null has its reason in `why`."""
+        """Plain values; what is null has its reason in `why`, but for `interval`, where null means that none was asked.
+
+        `asked` is the threshold as the criteria spell it, a number or the path to one; `threshold` what it was.
+        """
         told = asdict(self)
         criterion = told.pop("criterion")
         return {
@@ -65,6 +70,8 @@ class Finding:
             "kind": str(criterion["kind"]),
             "metric": criterion["metric"],
             "operator": criterion["operator"],
+            "asked": criterion["threshold"],
+            "interval": criterion["interval"],
             "protects": criterion["why"],
             "hard": self.criterion.hard,
             **told,
@@ -100,6 +107,8 @@ class Verdict:
     run_id : str
     criteria, criteria_sha256 : str
         Name and hash of the criteria.
+    spend : float
+        Of the criteria: the chance of passing by luck.
     attempt, series : int or None
         Of `Tries`; None where no ledger could say.
     picked : bool
@@ -113,6 +122,7 @@ class Verdict:
     run_id: str
     criteria: str
     criteria_sha256: str
+    spend: float
     attempt: int | None
     series: int | None
     picked: bool
@@ -129,63 +139,70 @@ class Verdict:
         return self.status.exit_code
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values with a schema version, for verdict.json."""
+        """Plain values with a schema version."""
         return {
             "schema_version": SCHEMA_VERSION,
             "status": str(self.status),
             "exit_code": self.exit_code,
             "run_id": self.run_id,
-            "criteria": {"name": self.criteria, "sha256": self.criteria_sha256},
+            "criteria": {"name": self.criteria, "sha256": self.criteria_sha256, "spend": self.spend},
             "tries": {"attempt": self.attempt, "series": self.series, "picked": self.picked},
             "findings": [one.to_dict() for one in self.findings],
             "notes": list(self.notes),
         }
 
     def to_junit(self) -> str:
-        """JUnit XML: a test case a criterion, unmet ones as failures, those that cannot be known as errors.
+        """JUnit XML: a suite of the whole run and one of each fold, a test case a criterion.
 
-        Neither is ever `skipped`: CI systems show a skipped test as green.
+        Unmet ones are failures, those that cannot be known errors; neither is ever `skipped`, which CI systems show as
+        green.  A fold has cases of the criteria that ask every fold.
         """
-        unmet = sum(one.passed is False for one in self.findings)
-        unknown = sum(one.passed is None for one in self.findings)
-        counts = {"tests": len(self.findings), "failures": unmet, "errors": unknown}
-        suite = ElementTree.Element("testsuite", {"name": "wfbt gate", **{key: str(n) for key, n in counts.items()}})
-        properties = ElementTree.SubElement(suite, "properties")
-        for name, value in (
-            ("status", str(self.status)),
-            ("run_id", self.run_id),
-            ("criteria", self.criteria),
-            ("criteria_sha256", self.criteria_sha256),
-        ):
-            ElementTree.SubElement(properties, "property", {"name": name, "value": _printable(value)})
-        for one in self.findings:
-            place = {"name": _printable(one.criterion.name), "classname": f"gate.{one.criterion.kind}"}
-            case = ElementTree.SubElement(suite, "testcase", place)
-            if one.passed is True:
-                continue
-            kind = "failure" if one.passed is False else "error"
-            told = ElementTree.SubElement(case, kind, {"message": _printable(one.why)})
-            told.text = _printable(one.to_change)
-        ElementTree.indent(suite)
-        return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(suite, encoding="unicode") + "\n"
+        folds: dict[int, list[Finding]] = {}
+        for fold, one in self.by_fold:
+            folds.setdefault(fold, []).append(one)
+        suites = [("wfbt gate", self.findings), *((f"fold {fold}", found) for fold, found in sorted(folds.items()))]
+        root = ElementTree.Element(
+            "testsuites", {"name": "wfbt gate"} | _counts([one for _, of in suites for one in of])
+        )
+        for name, findings in suites:
+            suite = ElementTree.SubElement(root, "testsuite", {"name": name} | _counts(findings))
+            properties = ElementTree.SubElement(suite, "properties")
+            for key, value in (
+                ("status", str(self.status)),
+                ("run_id", self.run_id),
+                ("criteria", self.criteria),
+                ("criteria_sha256", self.criteria_sha256),
+            ):
+                ElementTree.SubElement(properties, "property", {"name": key, "value": _printable(value)})
+            for one in findings:
+                place = {"name": _printable(one.criterion.name), "classname": f"{name}.{one.criterion.kind}"}
+                case = ElementTree.SubElement(suite, "testcase", place)
+                if one.passed is not True:
+                    kind = "failure" if one.passed is False else "error"
+                    told = ElementTree.SubElement(case, kind, {"message": _printable(one.why)})
+                    told.text = _printable(one.to_change)
+                else:
+                    ElementTree.SubElement(case, "system-out").text = _printable(one.why)
+        ElementTree.indent(root)
+        return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
 
     def to_markdown(self) -> str:
         """What summary.md says of the verdict: unmet criteria first, then all of them."""
-        lines = [f"## Verdict: {self.status}", "", f"{_MEANING[self.status]} Criteria: {_cell(self.criteria)}."]
+        lines = [f"## Verdict: {self.status}", "", f"{MEANING[self.status]} Criteria: {cell(self.criteria)}."]
         unmet = [one for one in self.findings if one.passed is not True]
         if unmet:
             lines += ["", "### What would change it", ""]
-            lines += [f"- **{_cell(one.criterion.name)}**: {_cell(one.why)}. {_cell(one.to_change)}" for one in unmet]
+            lines += [f"- **{cell(one.criterion.name)}**: {cell(one.why)}. {cell(one.to_change)}" for one in unmet]
         lines += ["", "| Criterion | Value | Must be | |", "|---|---:|---:|---|"]
         for one in self.findings:
-            must = f"{one.criterion.operator} {shown_value(one.threshold)}"
-            lines.append(f"| {_cell(one.criterion.name)} | {shown_value(one.value)} | {must} | {_MARK[one.passed]} |")
+            must = must_be(one.criterion.operator, one.threshold)
+            lines.append(f"| {cell(one.criterion.name)} | {shown_value(one.value)} | {must} | {_MARK[one.passed]} |")
         if self.notes:
-            lines += ["", *(f"- {_cell(note)}" for note in self.notes)]
+            lines += ["", *(f"- {cell(note)}" for note in self.notes)]
         return "\n".join(lines) + "\n"
 
 
-_MEANING = {
+MEANING = {
     Status.PASS: "Every criterion was looked at and met.",
     Status.FAIL: "A limit is breached, or a rule is broken with enough data to know.",
     Status.REFUSED: "The result cannot be trusted, so it was not judged.",
@@ -202,8 +219,20 @@ def shown_value(value: float | bool | None) -> str:
     return str(value).lower() if isinstance(value, bool) else f"{value:.4g}"
 
 
-def _cell(text: str) -> str:
-    """Text that ends no table row and opens no markup."""
+def must_be(operator: str, threshold: float | bool | None) -> str:
+    """An operator and its threshold, as people write them."""
+    signs = {">=": "≥", "<=": "≤"}
+    return shown_value(threshold) if operator == "is" else f"{signs.get(operator, operator)} {shown_value(threshold)}"
+
+
+def _counts(findings: Sequence[Finding]) -> dict[str, str]:
+    unmet = sum(one.passed is False for one in findings)
+    unknown = sum(one.passed is None for one in findings)
+    return {"tests": str(len(findings)), "failures": str(unmet), "errors": str(unknown)}
+
+
+def cell(text: str) -> str:
+    """Text in Markdown that ends no table row and opens no markup."""
     return re.sub(r"([\\|`*_<\[\]])", r"\\\1", " ".join(_printable(text).split()))
 
 

@@ -28,6 +28,7 @@ from wfbt.report.ruin_figures import ruin_figures
 from wfbt.report.stress import stress_section
 from wfbt.report.summary import break_even, grouped, headlines, searched, span, stopped_apart
 from wfbt.report.trials import tried
+from wfbt.report.verdict import not_judged
 from wfbt.report.volatility import volatility_figures, volatility_section
 from wfbt.report.walks import walk_parts
 from wfbt.report.worry import unworried
@@ -84,6 +85,7 @@ def render_index(result: Mapping[str, Any], curves: Curves, trades: pd.DataFrame
     drawn = {name: _script_json(figure.to_json()) for name, figure in plots.items()}
     page: str = _template().render(
         result=result,
+        verdict=Markup(not_judged()),
         span=span(result),
         headlines=headlines(result),
         grouped=grouped(result),
