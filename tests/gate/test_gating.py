@@ -1,0 +1,322 @@
+"""Run folders and models, judged from end to end."""
+
+import json
+import shutil
+from datetime import UTC, datetime
+from xml.etree import ElementTree
+
+import pandas as pd
+import pytest
+
+import wfbt
+from tests.models import artefact
+from tests.runs import hours, write_strategy, write_study
+from wfbt.candidates import gate_model
+from wfbt.errors import ArtifactError, ConfigError
+from wfbt.gate.verdict import Status
+from wfbt.gating import gate_run, is_run, terms_of
+from wfbt.registry.trials import Trials
+
+NOW = datetime(2025, 1, 1, tzinfo=UTC)
+COUNTS = """version: 1
+name: counts
+spend: 0.01
+criteria:
+  - {name: number of folds, metric: gate.folds, operator: ">=", threshold: 3, kind: count, why: few folds say little}
+  - {name: decides in time, metric: timing.decision.p99_s, operator: "<=", threshold: 60, kind: rule, why: orders wait}
+  - {name: drawdown, metric: oos.max_drawdown, operator: "<=", threshold: 0.9, kind: limit, why: it can happen again}
+  - {name: each fold ran, metric: "min(folds[*].out_of_sample.days)", operator: ">=", threshold: 1, kind: rule, why: no}
+"""
+# Without a declared edge a verdict can pass on counts alone.
+MANDATE = {"max_drawdown": 0.9, "max_stress_loss": 0.9, "min_sharpe": 0.0}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A run folder beside its ledger, made once."""
+    folder = tmp_path_factory.mktemp("gated")
+    path = write_study(folder, mandate=MANDATE)
+    wfbt.run(path, out=folder / "reports", jobs=1, report=True)
+    (folder / "counts.yaml").write_text(COUNTS)
+    return folder
+
+
+@pytest.fixture
+def place(made, tmp_path):
+    """The same, to be spoiled: reports beside a criteria file."""
+    shutil.copytree(made, tmp_path / "place")
+    return tmp_path / "place"
+
+
+def run_in(place):
+    (folder,) = (path for path in (place / "reports").iterdir() if path.is_dir())
+    return folder
+
+
+def terms(place, **given):
+    return terms_of(**({"criteria": place / "counts.yaml", "first_look": True} | given))
+
+
+def found(gated, name):
+    (one,) = [one for one in gated.verdict.findings if one.criterion.name == name]
+    return one
+
+
+def test_what_meets_every_criterion_passes_and_its_verdict_verifies(place):
+    gated = gate_run(run_in(place), terms(place), out=place / "copies", now=NOW)
+    assert gated.verdict.status is Status.PASS, [one.why for one in gated.verdict.findings if not one.passed]
+    assert gated.document["status"] == "PASS"
+    for name in ("verdict.json", "junit.xml", "summary.md"):
+        assert (place / "copies" / name).read_bytes() == (run_in(place) / name).read_bytes()
+    held = wfbt.verify(run_in(place) / "verdict.json", place / "small.yaml", allow_unsigned=True, now=NOW, data=place)
+    assert set(held.compared) == {"strategy", "data"}
+
+
+def test_a_ledger_of_this_run_alone_cannot_say_that_nobody_looked_before(place):
+    gated = gate_run(run_in(place), terms(place, first_look=False))
+    assert gated.verdict.status is Status.INCONCLUSIVE
+    assert found(gated, "trial ledger knows what was tried").passed is None
+    declared = gate_run(run_in(place), terms(place))
+    assert declared.verdict.status is Status.PASS
+    assert any("--first-look" in note for note in declared.document["notes"])
+
+
+def test_without_a_ledger_nothing_passes_unless_a_first_look_is_declared(place):
+    (place / "reports" / "trials.sqlite").unlink()
+    gated = gate_run(run_in(place), terms(place, first_look=False))
+    assert gated.verdict.status is Status.INCONCLUSIVE
+    assert gated.document["reasons"]["trials"]
+    assert gate_run(run_in(place), terms(place)).verdict.status is Status.PASS
+
+
+def test_judging_the_same_run_again_is_the_same_attempt_and_says_the_same(place):
+    first = gate_run(run_in(place), terms(place), now=NOW)
+    again = gate_run(run_in(place), terms(place), now=NOW)
+    assert (first.verdict.attempt, again.verdict.attempt) == (1, 1)
+    assert first.document == again.document
+
+
+def test_other_thresholds_are_another_attempt_and_are_named_by_a_hair(place):
+    gate_run(run_in(place), terms(place))
+    (place / "counts.yaml").write_text(COUNTS.replace("threshold: 0.9", "threshold: 0.91"))
+    gated = gate_run(run_in(place), terms(place))
+    assert gated.verdict.attempt == 2
+    assert any("hair" in note for note in gated.verdict.notes)
+
+
+@pytest.mark.parametrize(
+    "name", ["result.json", "daily.parquet", "equity.parquet", "fills.parquet", "config.resolved.yaml"]
+)
+def test_a_folder_with_one_changed_byte_is_refused(place, name):
+    path = run_in(place) / name
+    data = bytearray(path.read_bytes())
+    at = data.index(b'"name": "small"') + 9 if name == "result.json" else len(data) // 2
+    data[at] ^= 1
+    path.write_bytes(bytes(data))
+    try:
+        gated = gate_run(run_in(place), terms(place))
+    except (ArtifactError, ConfigError):
+        return  # what cannot even be read
+    assert gated.verdict.status is Status.REFUSED
+    assert name in found(gated, "run folder as it was written").why
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "result.json", "daily.parquet", "config.resolved.yaml"])
+def test_a_folder_without_what_a_verdict_needs_is_no_finished_run(place, name):
+    (run_in(place) / name).unlink()
+    with pytest.raises(ArtifactError, match=name.replace(".", r"\.")):
+        gate_run(run_in(place), terms(place))
+
+
+@pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity", "{", "[]", "1", '"x"', "null"])
+def test_a_result_that_is_no_object_of_numbers_is_refused(place, text):
+    path = run_in(place) / "result.json"
+    told = path.read_text()
+    path.write_text(told.replace('"total_return": ', f'"total_return": {text}, "x": ', 1) if text[-1] == "y" else text)
+    with pytest.raises(ArtifactError):
+        gate_run(run_in(place), terms(place))
+
+
+def test_criteria_that_name_an_unknown_metric_are_refused_before_anything_is_recorded(place):
+    (place / "counts.yaml").write_text(COUNTS.replace("oos.max_drawdown", "oos.max_drawdwon"))
+    before = len(Trials.open(place / "reports" / "trials.sqlite"))
+    with pytest.raises(ConfigError, match="did you mean max_drawdown"):
+        gate_run(run_in(place), terms(place))
+    assert len(Trials.open(place / "reports" / "trials.sqlite")) == before
+
+
+def edited(place, name, **keys):
+    path = run_in(place) / name
+    path.write_text(json.dumps(json.loads(path.read_text()) | keys))
+
+
+def test_a_run_of_another_wfbt_is_never_a_pass(place):
+    edited(place, "manifest.json", source_sha256="0" * 64)
+    gated = gate_run(run_in(place), terms(place))
+    assert gated.verdict.status is Status.INCONCLUSIVE
+    assert found(gated, "run by this wfbt").passed is None
+
+
+@pytest.mark.parametrize(
+    ("again", "status"),
+    [({"fold": 2, "sha256": "0" * 64, "equal": False}, Status.REFUSED), (None, Status.INCONCLUSIVE)],
+)
+def test_a_fold_that_did_not_repeat_itself_is_refused_and_one_not_walked_again_is_not_known(place, again, status):
+    edited(place, "manifest.json", rerun=again)
+    assert gate_run(run_in(place), terms(place)).verdict.status is status
+
+
+def test_a_ledger_that_lacks_the_head_of_an_earlier_verdict_was_cut(place):
+    trials = place / "reports" / "trials.sqlite"
+    kept = trials.read_bytes()
+    gate_run(run_in(place), terms(place))
+    trials.write_bytes(kept)
+    gated = gate_run(run_in(place), terms(place, criteria=None, profile_name="research"))
+    assert gated.verdict.status is Status.REFUSED
+    assert "verdict.json" in found(gated, "trial ledger knows what was tried").why
+
+
+def test_junit_has_a_suite_of_the_run_and_one_of_each_fold(place):
+    gate_run(run_in(place), terms(place))
+    root = ElementTree.parse(run_in(place) / "junit.xml").getroot()
+    assert [suite.get("name") for suite in root] == ["wfbt gate", "fold 1", "fold 2", "fold 3"]
+    for suite in list(root)[1:]:
+        names = {case.get("name") for case in suite.iter("testcase")}
+        assert names == {"learnt before it was tested", "fitted on training rows", "drawdown", "each fold ran"}
+    assert not list(root.iter("skipped"))
+
+
+def test_the_page_of_the_run_gets_the_verdict_and_keeps_everything_else(place):
+    before = (run_in(place) / "index.html").read_text()
+    assert "Not judged yet" in before
+    gate_run(run_in(place), terms(place))
+    after = (run_in(place) / "index.html").read_text()
+    assert "<h2>Verdict: PASS</h2>" in after
+    assert "Not judged yet" not in after
+    start, end = "<!-- verdict -->", "<!-- /verdict -->"
+    assert before.split(start)[0] == after.split(start)[0]
+    assert before.split(end)[1] == after.split(end)[1]
+    gate_run(run_in(place), terms(place))
+    assert (run_in(place) / "index.html").read_text().count("<h2>Verdict") == 1
+
+
+def test_the_summary_is_appended_to_that_of_the_job(place, monkeypatch):
+    steps = place / "steps.md"
+    steps.write_text("before\n")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(steps))
+    gate_run(run_in(place), terms(place))
+    assert steps.read_text() == "before\n" + (run_in(place) / "summary.md").read_text()
+
+
+def test_a_run_compared_with_itself_is_no_worse(place):
+    gated = gate_run(run_in(place), terms(place, baseline=run_in(place)))
+    assert found(gated, "Sharpe ratio not below the baseline's").value == 0.0
+    assert gated.verdict.status is Status.PASS
+
+
+def test_a_baseline_of_other_days_cannot_be_compared_day_by_day(place):
+    path = write_strategy(place, "other.yaml", mandate=MANDATE, folds={"count": 2, "train": "80d"})
+    other = wfbt.run(path, out=place / "other", jobs=1, report=False)
+    gated = gate_run(run_in(place), terms(place, baseline=other.folder))
+    one = found(gated, "Sharpe ratio not below the baseline's")
+    assert one.passed is None
+    assert "judged days" in one.why or "buy-and-hold differs" in one.why
+    assert gated.verdict.status is not Status.PASS
+
+
+def test_a_baseline_that_was_edited_is_refused(place):
+    shutil.copytree(run_in(place), place / "blessed")
+    path = place / "blessed" / "trades.parquet"
+    path.write_bytes(path.read_bytes() + b"x")
+    with pytest.raises(ArtifactError, match="a baseline must be as it was written"):
+        gate_run(run_in(place), terms(place, baseline=place / "blessed"))
+
+
+def test_folds_that_learn_from_both_sides_are_never_a_pass(tmp_path):
+    path = write_study(tmp_path, mandate=MANDATE, folds={"count": 3, "scheme": "purged"})
+    run = wfbt.run(path, out=tmp_path / "reports", jobs=1, report=False)
+    (tmp_path / "counts.yaml").write_text(COUNTS)
+    gated = gate_run(run.folder, terms(tmp_path))
+    assert gated.verdict.status is not Status.PASS
+    assert found(gated, "an account that could have been traded").passed is None
+
+
+def test_the_days_of_a_run_are_those_of_its_account(made):
+    days, equity = (pd.read_parquet(run_in(made) / f"{name}.parquet") for name in ("daily", "equity"))
+    grown = (1.0 + days["strategy"]).prod()
+    assert grown == pytest.approx(equity["equity"].iloc[-1] / 10_000.0, rel=1e-12)
+    assert set(days["fold"]) == {1, 2, 3}
+
+
+def model_study(folder, name="model", **sections):
+    artefact(folder / "model", {"policy": {}}, seeds=(0, 1))
+    (folder / "counts.yaml").write_text(COUNTS.replace("threshold: 3", "threshold: 2"))
+    # On these days the random networks happen to gain.
+    return write_study(
+        folder, hours(seed=1), policy={"rule": None, "search": {}, "model": name}, folds={"count": 2, "train": "56d"},
+        mandate=MANDATE, **sections,
+    )  # fmt: skip
+
+
+def judged(path, model, **given):
+    folder = path.parent
+    return gate_model(model, path, terms(folder, **given), out=folder / "reports", jobs=1, report=False)
+
+
+def test_a_model_is_walked_forward_and_its_verdict_binds_it(tmp_path):
+    path = model_study(tmp_path)
+    gated = judged(path, tmp_path / "model")
+    assert gated.verdict.status is Status.PASS, [one.why for one in gated.verdict.findings if not one.passed]
+    verdict = gated.folder / "verdict.json"
+    held = wfbt.verify(verdict, tmp_path / "model", allow_unsigned=True, strategy=path, data=tmp_path)
+    assert set(held.compared) == {"model", "strategy", "data"}
+    weights = tmp_path / "model" / "seed-0.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(bytes(data))
+    with pytest.raises(ArtifactError, match=r"seed-0\.safetensors"):
+        wfbt.verify(verdict, tmp_path / "model", allow_unsigned=True)
+
+
+def test_a_whole_folder_of_the_same_run_is_taken_up(tmp_path):
+    path = model_study(tmp_path)
+    first = judged(path, tmp_path / "model")
+    stamp = (first.folder / "result.json").stat().st_mtime_ns
+    assert judged(path, tmp_path / "model").folder == first.folder
+    assert (first.folder / "result.json").stat().st_mtime_ns == stamp
+    (first.folder / "equity.parquet").write_bytes(b"spoiled")
+    assert judged(path, tmp_path / "model").verdict.status is Status.PASS
+    assert (first.folder / "result.json").stat().st_mtime_ns != stamp
+
+
+def test_a_given_model_takes_the_place_of_the_one_that_the_strategy_names(tmp_path):
+    path = model_study(tmp_path, name="not_there_yet")
+    gated = judged(path, tmp_path / "model")
+    assert gated.verdict.status is Status.PASS
+    assert gated.document["strategy_file"] == path.name
+
+
+def test_a_model_without_its_manifest_is_refused_in_a_verdict_of_its_own(tmp_path):
+    path = model_study(tmp_path)
+    (tmp_path / "model" / "manifest.json").unlink()
+    gated = judged(path, tmp_path / "model")
+    assert gated.verdict.status is Status.REFUSED
+    assert gated.folder.name == "small-refused"
+    assert gated.document["bound"]["model"] is None
+    assert "manifest.json" in gated.verdict.findings[0].why
+
+
+def test_a_strategy_of_rules_has_no_place_for_a_model(tmp_path):
+    artefact(tmp_path / "model", {"policy": {}}, seeds=(0,))
+    path = write_study(tmp_path, mandate=MANDATE)
+    (tmp_path / "counts.yaml").write_text(COUNTS)
+    with pytest.raises(ConfigError, match="has no network"):
+        judged(path, tmp_path / "model")
+
+
+def test_a_run_folder_and_a_model_are_told_apart(place, tmp_path):
+    artefact(tmp_path / "model", {"policy": {}}, seeds=(0,))
+    assert is_run(run_in(place))
+    assert not is_run(tmp_path / "model")
+    (run_in(place) / "manifest.json").unlink()
+    assert is_run(run_in(place))
