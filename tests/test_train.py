@@ -157,3 +157,21 @@ def test_a_search_of_settings_reads_the_first_training_rows_alone_and_prints_wha
     other = write_lesson(again, {"seeds": 1}, bars=bars)
     (second,) = json.loads(call("train", other, "--tune", 2, "--json").stdout).values()
     assert second == found
+
+
+@pytest.mark.slow
+def test_a_recipe_is_judged_by_its_folds_and_only_the_model_that_it_made_of_the_last_rows_is_bound(tmp_path):
+    path, store = write_lesson(tmp_path, folds={"count": 2}), tmp_path / "models"
+    told = json.loads(call("train", path, "--out", store, "--jobs", 1, "--json").stdout)
+    folders = {one["window"]: one["folder"] for one in told}
+    asked = ("--strategy", path, "--models", store, "--out", tmp_path / "reports", "--first-look", "--no-report")
+    done = call("gate", folders["final"], *asked, "--jobs", 1, "--json")
+    verdict = json.loads(done.stdout)
+    findings = {one["name"]: one for one in verdict["findings"]}
+    assert findings["model of this recipe"]["passed"] is True
+    assert done.exit_code == verdict["exit_code"] != 0  # so few days are no evidence
+    assert any(note.startswith("retrain") for note in verdict["notes"])
+    assert verdict["bound"]["model"]
+    other = call("gate", folders["1"], *asked, "--jobs", 1, "--json")
+    assert other.exit_code == 3
+    assert {one["name"]: one["passed"] for one in json.loads(other.stdout)["findings"]}["model of this recipe"] is False

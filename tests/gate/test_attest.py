@@ -47,7 +47,7 @@ STRANGER_PEM = pem("PUBLIC", "302a300506032b6570032100", PUBLIC[::-1])
 
 @pytest.fixture(scope="module")
 def signed():
-    pytest.importorskip("cryptography", reason="signatures need the extra wfbt[gate]")
+    pytest.importorskip("cryptography", reason="signatures need cryptography")
     return seal(STATEMENT, PRIVATE_PEM)
 
 
@@ -263,7 +263,7 @@ def test_what_is_no_public_key_is_refused(text):
 
 @pytest.mark.parametrize("text", [b"", b"secret", PUBLIC_PEM])
 def test_what_is_no_private_key_is_refused(text):
-    pytest.importorskip("cryptography", reason="signatures need the extra wfbt[gate]")
+    pytest.importorskip("cryptography", reason="signatures need cryptography")
     with pytest.raises(ArtifactError, match="must be an Ed25519 key in PEM"):
         seal(STATEMENT, text)
 

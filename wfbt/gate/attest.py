@@ -484,4 +484,4 @@ def _id(public: Ed25519PublicKey) -> str:
     return hashlib.sha256(public.public_bytes_raw()).hexdigest()
 
 
-_NEEDED = "signatures need cryptography; install it with: pip install 'wfbt[gate]'"
+_NEEDED = "signatures need cryptography, which is not installed here; install it with: pip install cryptography"
