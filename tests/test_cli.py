@@ -30,6 +30,8 @@ COMMANDS = (
     ("check", "warmup"),
     ("export",),
     ("train",),
+    ("verify",),
+    ("schema",),
     ("warmup",),
 )
 # SIGINT is ignored by what a shell starts in the background, and that is inherited.

@@ -166,7 +166,7 @@ def test_a_model_beside_a_verdict_on_a_rule_is_refused_with_the_reason():
 
 
 def test_what_is_missing_needs_a_reason_and_what_is_there_none():
-    for given_reasons in ({}, {"model": ""}, {"model": "none", "lock": "none"}):
+    for given_reasons in ({}, {"model": ""}, {"model": "\x1b[2J"}, {"model": "none", "lock": "none"}):
         with pytest.raises(ArtifactError, match="reasons: must say why"):
             replace(BOUND, model=None, reasons=given_reasons)
 

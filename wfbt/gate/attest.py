@@ -80,9 +80,10 @@ class Bound:
         if list(self.trials) != sorted(set(self.trials)):
             raise ArtifactError("trials: the heads of the trial ledger must be sorted and each there once")
         missing = {name for name in HASHES if getattr(self, name) is None} | ({"trials"} if not self.trials else set())
-        if set(self.reasons) != missing or not all(isinstance(why, str) and why for why in self.reasons.values()):
+        told = all(isinstance(why, str) and why and why.isprintable() for why in self.reasons.values())
+        if set(self.reasons) != missing or not told:
             raise ArtifactError(
-                f"reasons: must say why each of {sorted(missing)} is missing and nothing else, "
+                f"reasons: must say why each of {sorted(missing)} is missing and nothing else, in printable text, "
                 f"was given for {sorted(self.reasons)}"
             )
         object.__setattr__(self, "reasons", MappingProxyType(dict(self.reasons)))

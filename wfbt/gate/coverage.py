@@ -77,9 +77,13 @@ def _short(own: Criterion, told: Told) -> str:
     """Why a finding that was met does not say that `own` is; empty where it does."""
     if not _as_strict(own, told):
         asked = told["asked"] if isinstance(own.threshold, str) else told["threshold"]
-        return f"{own.metric} must be {own.operator} {own.threshold}, was asked to be {told['operator']} {asked}"
+        return (
+            f"{own.metric} must be {own.operator} {_said(own.threshold)}, "
+            f"was asked to be {told['operator']} {_said(asked)}"
+        )
     if told["interval"] not in (None, own.interval):
-        return f"{own.metric} must be judged with the interval {own.interval}, was with {told['interval']}"
+        wanted = f"the interval {own.interval}" if own.interval else "no interval"
+        return f"{own.metric} must be judged with {wanted}, was with {_said(told['interval'])}"
     if _HARDNESS[Kind(told["kind"])] < _HARDNESS[own.kind]:
         return f"{own.metric} must be of kind {own.kind} or harder, was {told['kind']}"
     return ""
@@ -102,3 +106,9 @@ def _as_strict(own: Criterion, told: Told) -> bool:
     if reached == own.threshold:
         return not loose
     return bool(reached > own.threshold) if wanted in _UP else bool(reached < own.threshold)
+
+
+def _said(value: float | bool | str | None) -> str:
+    if isinstance(value, str):
+        return value if value.isprintable() else shown(value)
+    return str(value).lower() if value is None or isinstance(value, bool) else f"{value:.12g}"

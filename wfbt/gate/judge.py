@@ -213,13 +213,13 @@ def _to_change(criterion: Criterion, threshold: float | bool | None, passed: boo
     if criterion.remedy:
         return criterion.remedy
     if passed is None:
-        return f"{criterion.metric} has to be known, and {must_be(criterion.operator, threshold)}"
-    goal = f"{criterion.metric} {must_be(criterion.operator, threshold)}"
+        return f"it has to be known, and {must_be(criterion.operator, threshold)} ({criterion.metric})"
+    goal = f"it has to be {must_be(criterion.operator, threshold)} ({criterion.metric})"
     if criterion.kind is Kind.EVIDENCE:
         return f"{goal}; more data may show it"
     if doubtful:
         return f"{goal}, or more data to tell"
-    return f"more data, until {goal}" if criterion.kind is Kind.COUNT else goal
+    return f"{goal}: more data" if criterion.kind is Kind.COUNT else goal
 
 
 def _threshold(criterion: Criterion, facts: Mapping[str, Any]) -> Value:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import json
 import platform
 import sys
@@ -28,6 +27,8 @@ def source_sha256() -> str:
 
 def versions() -> dict[str, str]:
     """wfbt, Python and the libraries that can move a number."""
+    import importlib.metadata  # slow to import, and no ledger needs it to be read
+
     out = {"wfbt": wfbt.__version__, "python": platform.python_version()}
     return out | {name: importlib.metadata.version(name) for name in NUMERIC}
 

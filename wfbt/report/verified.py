@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from wfbt.gate.attest import HASHES, Verified
+from wfbt.gate.attest import HASHES, Verified, predicate
 
 _COMPARED = {
     "model": "its manifest and every file that it names are those that were judged",
@@ -19,16 +19,15 @@ _COMPARED = {
 
 def told(held: Verified) -> dict[str, Any]:
     """Plain values, for --json."""
-    statement = held.statement
-    missing = dict(statement.bound.reasons)
+    statement = predicate(held.statement)
+    missing, findings = statement["reasons"], statement["findings"]
     known = {"criteria" if name == "own criteria" else name for name in held.compared}
-    findings = statement.findings
     return {
-        "status": statement.status,
+        "status": statement["status"],
         "run_id": findings["run_id"],
-        "version": statement.version,
-        "issued": statement.issued.isoformat(),
-        "expires": statement.expires.isoformat(),
+        "version": statement["version"],
+        "issued": statement["issued"],
+        "expires": statement["expires"],
         "signed_by": held.signed_by,
         "criteria": findings["criteria"],
         "compared": list(held.compared),
@@ -44,7 +43,7 @@ def described(held: Verified) -> list[str]:
     lines = [
         f"{found['status']}: run {_plain(found['run_id'])}, by the criteria {_plain(found['criteria']['name'])}",
         signed,
-        f"in force until {found['expires']}, since {found['issued']}",
+        f"in force from {found['issued']} until {found['expires']}",
         "",
         "compared, and the same:" if found["compared"] else "compared: nothing but the verdict with its own seal",
         *(f"  {name:<12} {_COMPARED[name]}" for name in found["compared"]),
