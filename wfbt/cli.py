@@ -310,6 +310,8 @@ def gate(
         profile_name=profile, criteria=criteria, baseline=baseline, trials=trials, first_look=first_look, sign=sign,
         lock=lock,
     )  # fmt: skip
+    if not target.exists():
+        raise ConfigError(f"{target}: no such file or folder; name a run folder, or a model and its --strategy")
     if is_run(target):
         if strategy is not None:
             raise ConfigError(f"--strategy goes with a model, and {target} is a run folder, which holds its own")

@@ -13,7 +13,7 @@ from typing import Any
 import wfbt
 from wfbt.errors import ArtifactError, ConfigError, WfbtError
 from wfbt.files import replace_whole
-from wfbt.gate.attest import MOST_SEED, Bound, Statement
+from wfbt.gate.attest import MOST_SEED, Bound, Statement, check_private_key
 from wfbt.gate.counted import UNKNOWN, VERDICT, count, ledger_of
 from wfbt.gate.criteria import Criteria, load_criteria, profile
 from wfbt.gate.document import contents, render
@@ -339,6 +339,8 @@ def _put(path: Path, data: bytes) -> None:
 
 def _read_key(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        key = path.read_bytes()
     except OSError as error:
         raise ConfigError(f"--sign: {path} cannot be read: {error.strerror}") from None
+    check_private_key(key, str(path))  # now, and not after an hour of work
+    return key

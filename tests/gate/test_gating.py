@@ -320,3 +320,9 @@ def test_a_run_folder_and_a_model_are_told_apart(place, tmp_path):
     assert not is_run(tmp_path / "model")
     (run_in(place) / "manifest.json").unlink()
     assert is_run(run_in(place))
+
+
+def test_a_key_that_cannot_sign_is_refused_before_anything_runs(place):
+    (place / "key.pem").write_text("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")
+    with pytest.raises(ConfigError, match="Ed25519"):
+        terms(place, sign=place / "key.pem")

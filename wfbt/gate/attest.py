@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from wfbt.errors import ArtifactError
+from wfbt.errors import ArtifactError, ConfigError
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -254,6 +254,14 @@ def verify(
         )
     compared = tuple(name for name in HASHES if name in given) + (("trials",) if trials is not None else ())
     return Verified(statement=statement, signed_by=signed_by, compared=compared)
+
+
+def check_private_key(private_key: bytes, source: str) -> None:
+    """ConfigError unless `private_key` is one to sign with."""
+    try:
+        _private(private_key)
+    except ArtifactError as error:
+        raise ConfigError(f"{source}: {error}") from None
 
 
 def key_id(public_key: bytes, source: str = "public key") -> str:
