@@ -15,6 +15,9 @@ from tests.registry.ledgers import look
 from tests.runs import hours, numbers, write_study
 from wfbt import cli
 from wfbt.errors import TrialsError, TrialsUnavailable
+from wfbt.registry.attempts import attempt_of
+from wfbt.registry.families import look_of_run
+from wfbt.registry.looks import candidate_hash
 from wfbt.registry.trials import Trials
 
 FILE = "trials.sqlite"
@@ -138,6 +141,63 @@ def test_a_run_that_died_after_it_looked_looks_again_as_the_same_look(study, tmp
     assert len(Trials.open(tmp_path / FILE)) == 1
 
 
+# Attempts at the gate
+
+
+def attempted(trials, folder, criteria="c" * 64):
+    """What an attempt of the run in `folder` is told, from what the folder holds."""
+    result = json.loads((folder / "result.json").read_text())
+    found = look_of_run(trials, result["run_id"], result["name"], result["trials"]["head"])
+    config = json.loads((folder / "manifest.json").read_text())["config"]
+    assert found.candidate == candidate_hash(config)
+    asked = (("round trips", ">=", 100), ("leak", "is", True))
+    return trials.attempt(
+        attempt_of(found, run=result["run_id"], config=config, model=None, criteria=criteria, thresholds=asked)
+    )
+
+
+def test_the_looks_that_were_taken_first_are_the_series_of_an_attempt(looked, tmp_path):
+    out, done = looked
+    trials = Trials.open(shutil.copy(out / FILE, tmp_path / FILE))
+    told = [attempted(trials, one.folder) for one in done]
+    assert [(one.number, one.series, one.picked, one.known_before) for one in told] == [
+        (1, 3, True, True), (2, 3, True, True), (2, 3, True, True),
+    ]  # fmt: skip
+    assert told[2].notes[-1] == (f"The same strategy was also tried under another name: run {done[0].run_id} of small.")
+    assert attempted(Trials.open(tmp_path / FILE), done[0].folder) == told[0]
+
+
+def test_the_first_attempt_of_a_first_run_is_one_of_one_and_the_ledger_may_be_new(study, tmp_path):
+    done = run(study, tmp_path)
+    told = attempted(Trials.open(tmp_path / FILE), done.folder)
+    assert (told.number, told.series, told.picked, told.known_before, told.notes) == (1, 1, False, False, ())
+
+
+def test_the_pairs_of_a_matrix_are_series_and_not_what_is_judged(study, tmp_path):
+    done = run(study, tmp_path, "folds.matrix={train: [40d, 60d], test: [20d]}")
+    trials = Trials.open(tmp_path / FILE)
+    told = attempted(trials, done.folder)
+    assert (told.number, told.series, told.known_before) == (1, 3, False)
+    assert look_of_run(trials, done.run_id, "small") is None
+
+
+def test_a_run_that_took_the_look_of_an_earlier_one_is_judged_by_that_look(study, tmp_path):
+    first, second = (run(study, tmp_path, f"mandate.min_sharpe={least}") for least in (1, 2))
+    trials = Trials.open(tmp_path / FILE)
+    assert first.run_id != second.run_id
+    told = attempted(trials, second.folder)
+    assert (told.number, told.series, told.known_before) == (1, 1, True)
+    assert look_of_run(trials, second.run_id, "small") is None
+
+
+def test_another_seed_is_told_as_the_same_strategy(study, tmp_path):
+    for seed in (5, 6):
+        done = run(study, tmp_path, f"seed={seed}")
+        told = attempted(Trials.open(tmp_path / FILE), done.folder)
+    assert (told.number, told.series) == (2, 2)
+    assert told.notes[-1].startswith("The same strategy was also tried with another seed than 6, once: seed 5 in run")
+
+
 # Where it is
 
 
@@ -214,6 +274,24 @@ def test_trials_shows_families_and_the_looks_of_one(looked):
     assert lines[-1] == f"3 entries, head {done[-1].to_dict()['trials']['head']}"
     one = call("trials", "small", "--file", out / FILE)
     assert [line.split()[3] for line in one.stdout.splitlines()[1:3]] == [done[0].run_id, done[1].run_id]
+
+
+def test_trials_shows_the_attempts_of_a_family_below_its_looks(looked, tmp_path):
+    out, done = looked
+    trials = Trials.open(shutil.copy(out / FILE, tmp_path / FILE))
+    for criteria in ("c" * 64, "d" * 64):
+        attempted(trials, done[0].folder, criteria)
+    lines = call("trials", "--file", tmp_path / FILE).stdout.splitlines()
+    assert [line.split()[:4] for line in lines[1:3]] == [["fresh", "1", "1", "0"], ["small", "2", "1", "2"]]
+    lines = call("trials", "small", "--file", tmp_path / FILE).stdout.splitlines()
+    assert lines[4] == "Attempts at the gate:"
+    assert [line.split()[:6] for line in lines[6:8]] == [
+        [number, "3", done[0].run_id, "5", criteria * 12, "—"] for number, criteria in (("1", "c"), ("2", "d"))
+    ]
+    assert lines[-1].startswith("5 entries, head ")
+    told = json.loads(call("trials", "small", "--file", tmp_path / FILE, "--json").stdout)
+    assert [row["attempt"] for row in told["attempts"]] == [1, 2]
+    assert told["attempts"][1]["notes"]
 
 
 def test_trials_as_json_is_one_object(looked):

@@ -384,11 +384,11 @@ def trials(
     heads: tuple[str, ...],
     as_json: bool,
 ) -> int:
-    """Show how often each FAMILY looked at out-of-sample data.  Exit 3 when the ledger was edited or cut."""
+    """Show how often each FAMILY looked at out-of-sample data, and its attempts.  Exit 3 on a ledger edited or cut."""
     from wfbt.errors import TrialsError
-    from wfbt.registry.families import families, kept_heads, looks_of
+    from wfbt.registry.families import attempts_of, families, kept_heads, looks_of
     from wfbt.registry.trials import Trials, check_head, ledger_file
-    from wfbt.report.trials import families_table, looks_table
+    from wfbt.report.trials import attempts_table, families_table, looks_table
 
     place = ledger_file(file, None)
     wanted = [check_head(head) for head in heads]
@@ -398,11 +398,14 @@ def trials(
         ledger.merge(other)
     found = ledger.verify([*wanted, *(kept_heads(place.parent).values() if verify else ())]) if verify or wanted else []
     rows = looks_of(ledger, family) if family else families(ledger)
+    attempts = attempts_of(ledger, family) if family else []
     if as_json:
         told = {"file": str(place), "entries": len(ledger), "head": ledger.head(), "findings": found}
-        click.echo(json.dumps(told | {"looks" if family else "families": rows}))
+        click.echo(json.dumps(told | ({"looks": rows, "attempts": attempts} if family else {"families": rows})))
     else:
         click.echo(looks_table(rows) if family else families_table(rows))
+        if attempts:
+            click.echo(f"\nAttempts at the gate:\n{attempts_table(attempts)}")
         entries = "1 entry" if len(ledger) == 1 else f"{len(ledger):,} entries"
         click.echo(f"\n{entries}, head {ledger.head() or 'none'}")
         if verify and not found:

@@ -170,6 +170,16 @@ def test_a_forged_record_is_refused_in_words_or_is_one(one, data):
     assert {**read.to_dict(), "weeks": fields["weeks"]} == fields
 
 
+@pytest.mark.parametrize("one", [attempt(1), look(1)], ids=["attempt", "look"])
+def test_a_record_in_another_spelling_is_refused(one):
+    """Two texts of one attempt would be two entries."""
+    text, *_ = spelled(one)
+    assert read_record(text, lambda key: one.weeks) == one
+    for other in (text.replace(":", ": ", 1), f'{{"start":7,{text[1:]}', f"{text} "):
+        with pytest.raises(TrialsError, match="is not spelled as one is"):
+            read_record(other, lambda key: one.weeks)
+
+
 @pytest.mark.parametrize("text", ["[" * 100_000, "[]", "1", "", '{"kind":"attempt"}', '{"kind":[]}', "{}"], ids=repr)
 def test_what_is_neither_look_nor_attempt_is_refused(text):
     with pytest.raises(TrialsError):

@@ -109,6 +109,7 @@ def test_the_looks_of_anyone_at_these_days_up_to_the_attempt_are_the_series():
 
 
 def test_one_look_that_nobody_else_took_is_one_series_and_not_picked():
+    assert last(look(1), look(2), attempt(1)).picked
     found = last(look(1), attempt(1))
     assert (found.series, found.picked) == (1, False)
     assert last(attempt(1)).series == 1
@@ -230,6 +231,14 @@ def test_only_the_last_attempt_of_the_family_is_what_may_have_changed_together()
     changed = attempt(2, criteria="d" * 64)
     assert not any(TOGETHER in told for told in notes(attempt(1), changed, dataclasses.replace(changed, seed=9)))
     assert not any(TOGETHER in told for told in notes(attempt(1, family="other"), changed))
+
+
+def test_what_was_tried_beside_it_and_is_deeper_is_not_the_last_attempt():
+    """After a merge a longer branch does not come before a shorter one."""
+    one, changed = attempt(1), attempt(2, criteria="d" * 64)
+    beside = chain_of(one, *(dataclasses.replace(changed, seed=seed) for seed in range(3)))
+    whole = united(chain_of(one, dataclasses.replace(one, seed=9)), beside)
+    assert not any(TOGETHER in told for told in of(whole, dataclasses.replace(one, seed=9)).notes)
 
 
 # Whether the ledger can say that nobody looked before

@@ -31,12 +31,15 @@ class Entry:
     depth : int
         1 for a first entry, else one more than its deepest parent.
     record : Record
+    identity : str
+        That of the record.
     """
 
     sha256: str
     parents: tuple[str, ...]
     depth: int
     record: Record
+    identity: str
 
     @property
     def look(self) -> Look | None:
@@ -78,7 +81,7 @@ def distinct_looks(entries: Iterable[Entry]) -> list[Look]:
     seen: dict[str, Look] = {}
     for one in entries:
         if one.look is not None:
-            seen.setdefault(one.look.identity, one.look)
+            seen.setdefault(one.identity, one.look)
     return [*seen.values()]
 
 
@@ -87,7 +90,7 @@ def distinct_attempts(entries: Iterable[Entry]) -> list[Attempt]:
     seen: dict[str, Attempt] = {}
     for one in entries:
         if one.attempt is not None:
-            seen.setdefault(one.attempt.identity, one.attempt)
+            seen.setdefault(one.identity, one.attempt)
     return [*seen.values()]
 
 
@@ -110,9 +113,9 @@ class Chain:
             if parent not in self._entries:
                 raise TrialsError(f"the entry {parent[:12]}, which it follows, is not before it")
         depth = 1 + max((self._entries[parent].depth for parent in parents), default=0)
-        one = Entry(sha256=sha256, parents=parents, depth=depth, record=record)
+        one = Entry(sha256=sha256, parents=parents, depth=depth, record=record, identity=record.identity)
         self._entries[sha256] = one
-        self._of_record.setdefault(record.identity, []).append(one)
+        self._of_record.setdefault(one.identity, []).append(one)
         self._ends = self._ends.difference(parents) | {sha256}
 
     def first(self, record: Record) -> Entry | None:

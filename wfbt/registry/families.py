@@ -103,7 +103,7 @@ def look_of_run(trials: Trials, run: str, family: str, head: str | None = None) 
     it the look is known by the run's id, unless the run took several: a matrix of window lengths takes one a cell.
     """
     looks = {
-        one.look.identity: one.look
+        one.identity: one.look
         for one in trials
         if one.look is not None
         and one.look.kind == OUT_OF_SAMPLE

@@ -45,7 +45,7 @@ def looked(told: Mapping[str, Any]) -> str:
 
 def families_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """One line a family, as `wfbt trials` prints it."""
-    table = [["family", "looks", "others there", "first window", "last window", "worst", "best Sharpe"]]
+    table = [["family", "looks", "others there", "attempts", "first window", "last window", "worst", "best Sharpe"]]
     for row in rows:
         first, last = (" to ".join(row[key]) for key in ("first_window", "last_window"))
         table.append(
@@ -53,13 +53,14 @@ def families_table(rows: Sequence[Mapping[str, Any]]) -> str:
                 row["family"],
                 f"{row['looks']:,}",
                 f"{row['others_at_these_days']:,}",
+                f"{row['attempts']:,}",
                 first,
                 last,
                 _ratio(row["worst_sharpe"]),
                 _ratio(row["best_sharpe"]),
             ]
         )
-    return _aligned(table, left={0, 3, 4})
+    return _aligned(table, left={0, 4, 5})
 
 
 def looks_table(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -80,6 +81,25 @@ def looks_table(rows: Sequence[Mapping[str, Any]]) -> str:
             ]
         )
     return _aligned(table, left={3, 4, 8})
+
+
+def attempts_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """One line an attempt of one family at the gate."""
+    table = [["attempt", "series", "run", "seed", "criteria", "model", "window", "entry"]]
+    for row in rows:
+        table.append(
+            [
+                f"{row['attempt']:,}",
+                f"{row['series']:,}",
+                row["run"],
+                str(row["seed"]),
+                row["criteria"][:12],
+                MISSING if row["model"] is None else row["model"][:12],
+                " to ".join(row["window"]),
+                row["entry"][:12],
+            ]
+        )
+    return _aligned(table, left={2, 4, 5, 6, 7})
 
 
 def _ratio(value: float | None) -> str:
