@@ -326,3 +326,23 @@ def test_a_key_that_cannot_sign_is_refused_before_anything_runs(place):
     (place / "key.pem").write_text("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")
     with pytest.raises(ConfigError, match="Ed25519"):
         terms(place, sign=place / "key.pem")
+
+
+def test_a_manifest_that_names_the_look_of_another_strategy_is_refused(place):
+    config = json.loads((run_in(place) / "manifest.json").read_text())["config"]
+    edited(place, "manifest.json", config=config | {"seed": 6})
+    gated = gate_run(run_in(place), terms(place))
+    assert gated.verdict.status is Status.REFUSED
+    assert "another strategy" in found(gated, "trial ledger knows what was tried").why
+
+
+def test_a_spend_moved_by_a_hair_is_named(place):
+    gate_run(run_in(place), terms(place))
+    (place / "counts.yaml").write_text(COUNTS.replace("spend: 0.01", "spend: 0.0105"))
+    assert any("spend <= 0.0105, was <= 0.01" in note for note in gate_run(run_in(place), terms(place)).verdict.notes)
+
+
+def test_a_name_of_control_characters_is_no_name(place):
+    (place / "counts.yaml").write_text(COUNTS.replace("name: drawdown", 'name: "a\\tb"'))
+    with pytest.raises(ConfigError, match="printable"):
+        terms(place)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +12,9 @@ from wfbt.gate.facts import Tries
 from wfbt.gate.finished import Finished
 from wfbt.gate.integrity import finding
 from wfbt.gate.verdict import Finding
-from wfbt.registry.attempts import attempt_of
+from wfbt.registry.attempts import Threshold, attempt_of
 from wfbt.registry.families import kept_heads, look_of_run
+from wfbt.registry.looks import candidate_hash
 from wfbt.registry.trials import Trials, ledger_file
 
 VERDICT = "verdict.json"
@@ -60,6 +62,9 @@ def count(run: Finished, model: str | None, criteria: Criteria, place: Path, fir
     look = look_of_run(trials, run.run_id, run.name, kept.get("head"))
     if look is None:
         return _untold(f"{place} does not hold the look of this run", first_look)
+    if look.candidate != candidate_hash(run.manifest["config"]):
+        why = f"the look that the manifest names in {place} is of another strategy than its config"
+        return Counted(tries=UNKNOWN, finding=_finding(False, why), heads=_heads(trials))
     told = trials.attempt(
         attempt_of(
             look,
@@ -67,7 +72,7 @@ def count(run: Finished, model: str | None, criteria: Criteria, place: Path, fir
             config=run.manifest["config"],
             model=model,
             criteria=criteria.sha256,
-            thresholds=[(one.name, one.operator, one.threshold) for one in criteria.criteria],
+            thresholds=_thresholds(criteria, run.mandate.model_dump()),
         )
     )
     heads = _heads(trials)
@@ -80,6 +85,17 @@ def count(run: Finished, model: str | None, criteria: Criteria, place: Path, fir
         heads=heads,
         notes=told.notes + (_declared(told.known_before) if first_look else ()),
     )
+
+
+def _thresholds(criteria: Criteria, mandate: Mapping[str, float | bool]) -> list[Threshold]:
+    """What is asked, with the mandate's own numbers and the spend: moved by a hair they are seen too."""
+    asked: list[Threshold] = [("spend", "<=", criteria.spend)]
+    for one in criteria.criteria:
+        value = one.threshold
+        if isinstance(value, str) and value.startswith("mandate."):
+            value = mandate.get(value.removeprefix("mandate."), value)
+        asked.append((one.name, one.operator, value))
+    return asked
 
 
 def _untold(why: str, first_look: bool) -> Counted:

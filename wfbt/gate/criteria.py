@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from wfbt.config.document import canonical_json, read_file
 from wfbt.config.messages import mistakes, nearest, sentence, shown, where
@@ -138,11 +138,20 @@ class Criteria:
                         raise ConfigError(f"criterion {shown(one.name)} of {self.name}: {error}") from None
 
 
+def _printable(name: str) -> str:
+    if not name.isprintable():
+        raise ValueError("must be of printable characters")
+    return name
+
+
 _Text = Annotated[str, Field(min_length=1, max_length=500)]
 
 
+_Name = Annotated[str, Field(min_length=1, max_length=80), AfterValidator(_printable)]
+
+
 class _Criterion(Section):
-    name: Annotated[str, Field(min_length=1, max_length=80)]
+    name: _Name
     metric: _Text
     operator: Operator
     threshold: float | bool | str
@@ -154,7 +163,7 @@ class _Criterion(Section):
 
 class _File(Section):
     version: int
-    name: Annotated[str, Field(min_length=1, max_length=80)]
+    name: _Name
     extends: Literal["strict", "default", "research"] | None = None
     spend: Annotated[float, Field(gt=0, lt=1)] | None = None
     valid_days: Annotated[int, Field(ge=1, le=3650)] | None = None
