@@ -19,6 +19,7 @@ COMMANDS = (
     (),
     ("run",),
     ("reconcile",),
+    ("drift",),
     ("data",),
     ("data", "sample"),
     ("data", "check"),

@@ -39,6 +39,8 @@ ORDER = [
     "training",
     "checks",
     "planning",
+    "reopened",
+    "drifting",
     "pipeline",
     "candidates",
     "cli",

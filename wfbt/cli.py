@@ -368,6 +368,44 @@ def reconcile(run_dir: Path, fills: Path, within: str | None, as_json: bool) -> 
 
 
 @main.command()
+@click.argument("run_dir", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("new_data", type=click.Path(path_type=Path))
+@click.option("--equity", type=click.Path(path_type=Path), help="Live equity or daily returns, CSV or Parquet.")
+@click.option("--level", type=float, default=0.05, show_default=True, help="Chance of any false alarm.")
+@click.option("--fall", type=float, default=2.0, show_default=True, help="Fall of annual Sharpe to watch for.")
+@click.option("--horizon", type=int, default=365, show_default=True, help="Days that returns are watched.")
+@click.option("--models", type=click.Path(path_type=Path), help="Where trained networks are kept.  [default: models]")
+@click.option("--out", type=click.Path(path_type=Path), help="Write drift.json and drift.html into this folder.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Threads.  [default: all cores]")
+@click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON.")
+def drift(
+    run_dir: Path,
+    new_data: Path,
+    equity: Path | None,
+    level: float,
+    fall: float,
+    horizon: int,
+    models: Path | None,
+    out: Path | None,
+    jobs: int | None,
+    as_json: bool,
+) -> int:
+    """Compare NEW_DATA (file, folder or strategy) with the rows of RUN_DIR.  Exit 1: drift, 4: too little data."""
+    from wfbt.drifting import EXITS, Watch, drift_of
+    from wfbt.report.drift import drift_summary, write_drift
+
+    watch = Watch(level=level, fall=fall, horizon=horizon, equity=equity)
+    with _Progress(as_json) as progress, redirect_stdout(sys.stderr):
+        found = drift_of(run_dir, new_data, watch, models=models, jobs=jobs, progress=progress)
+    if out is not None:
+        write_drift(out, found, run_dir)
+    click.echo(json.dumps(found, ensure_ascii=False, allow_nan=False) if as_json else drift_summary(found))
+    if out is not None and not as_json:
+        click.echo(f"\nwrote {out / 'drift.html'}")
+    return EXITS[found["verdict"]]
+
+
+@main.command()
 @click.argument("family", required=False)
 @click.option(
     "--file", type=click.Path(path_type=Path), help="The ledger.  [default: WFBT_TRIALS, reports/trials.sqlite]"

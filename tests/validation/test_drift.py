@@ -133,6 +133,31 @@ def test_a_column_that_cannot_be_judged_has_a_reason_and_no_number():
     assert judged(x[:300, :1], x[300:, :1]).p is None
 
 
+def test_a_column_of_two_values_that_come_equally_often_is_judged():
+    side = np.random.default_rng(0).permutation(np.repeat([-1.0, 1.0], 200))
+    recent = np.random.default_rng(1).choice([-1.0, 1.0], 100)
+    assert judged(side[:, None], recent[:, None]).p > LEVEL
+
+
+def test_a_handful_of_events_is_no_distribution():
+    x = np.zeros((600, 1))
+    x[[40, 150, 300, 450, 470, 510]] = 1.0  # four in the reference, each a change and a change back
+    (index, *_) = judged(x[:460], x[460:]).distances
+    assert index.p is None and index.why_not.startswith("changes 8 times in the reference, and at least 30")
+
+
+def test_a_distance_whose_null_is_one_number_makes_no_alarm_of_the_others():
+    # Nine rows in ten are the largest number, so all are in one bin and every draw has the same PSI.
+    rng = np.random.default_rng(2)
+    x = np.column_stack([np.minimum(rng.permutation(np.arange(600) % 20), 1.0), rng.standard_normal(600)])
+    found = judged(x[:400], x[400:])
+    index = found.distances[0]
+    assert (index.statistic, index.p, index.adjusted) == ("psi", 1.0, 1.0)
+    assert found.p > LEVEL
+    x[400:, 0] += 1.0  # beyond every bin: the index is a number that its null never is
+    assert judged(x[:400], x[400:]).distances[0].adjusted == 1 / 150
+
+
 def test_too_few_rows_and_missing_numbers_are_said():
     x = autoregressive(0.0, 200, 0)[:, None]
     with pytest.raises(ConfigError, match="recent: 59 rows; a distribution needs at least 60"):

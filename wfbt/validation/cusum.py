@@ -128,6 +128,11 @@ def design_cusum(
     paths = []
     for number in range(resamples):
         before = reference[stationary_rows(n, block, rng)]
+        if not np.std(before) > 1e-12 * float(np.max(np.abs(reference))):
+            raise ConfigError(
+                f"reference: only {int(np.count_nonzero(reference != np.median(reference)))} of {n} returns differ "
+                "from the usual one, and draws of it do not vary at all; more days with returns are needed"
+            )
         rows = [stationary_rows(n, block, rng) for _ in range(ceil(PATIENCE * horizon / n))]
         path = (reference[np.concatenate(rows)[: PATIENCE * horizon]] - before.mean()) / np.std(before, ddof=1)
         top[number] = falls(path[:horizon], shift).max()

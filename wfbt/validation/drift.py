@@ -34,6 +34,8 @@ MOST_CELLS = 1 << 20
 """Rows times resamples that are held at once."""
 FEWEST_BLOCKS = 15
 """Blocks in the reference below which a column is not judged."""
+FEWEST_MOVES = 30
+"""Changes from row to row in the reference below which a column is not judged: a handful of events has no block."""
 STRETCH = 2.0
 """Blocks are this many times the optimal length.
 
@@ -126,7 +128,7 @@ def drift(
         p = _p(found, null)
         # One scale for all, so that the largest of them can be compared with the largest of each resample.
         spread = null.std(axis=0)
-        adjusted = _p((found - expected) / spread, ((null - expected) / spread).max(axis=(1, 2))[:, None, None])
+        adjusted = _p(_scaled(found, expected, spread), _scaled(null, expected, spread).max(axis=(1, 2))[:, None, None])
         for k, column in enumerate(judged):
             told[columns[column]] = [
                 Distance(
@@ -152,9 +154,22 @@ def drift(
     )
 
 
+def _scaled(values: F8, expected: F8, spread: F8) -> F8:
+    """(…, K, 3) distances in deviations of their nulls; of a null that is one number 0, and infinite beyond it.
+
+    PSI is such a one where nine rows in ten are the largest number: its bins cannot tell them from the rest.
+    """
+    gap = values - expected
+    fixed = ~(spread > STILL * np.maximum(np.abs(expected), 1.0))
+    return np.where(fixed, np.where(gap > STILL, np.inf, 0.0), gap / np.where(fixed, 1.0, spread))
+
+
 def block_of(series: F8) -> int:
     """Mean length of a block for (N,) `series`: what its level or its size asks for, stretched."""
-    return ceil(STRETCH * float(np.max(optimal_blocks(np.column_stack([series, np.abs(series)])))))
+    sides, size = [series], np.abs(series)
+    if size.std() > STILL * size.mean():  # what is 1 or −1, as often the one as the other, has one size
+        sides.append(size)
+    return ceil(STRETCH * float(np.max(optimal_blocks(np.column_stack(sides)))))
 
 
 def widened(length: int, block: int) -> float:
@@ -247,6 +262,8 @@ def _why_not(reference: F8, recent: F8, deviation: F8, mean: F8) -> list[str]:
             why = "does not vary in the reference, so there is no scale to judge a change by"
             if np.any(recent[:, k] != reference[0, k]):
                 why += "; it has changed since"
+        elif (moves := int(np.count_nonzero(np.diff(reference[:, k])))) < FEWEST_MOVES:
+            why = f"changes {moves} times in the reference, and at least {FEWEST_MOVES} changes are needed"
         else:
             rows = FEWEST_BLOCKS * block_of((reference[:, k] - mean[k]) / deviation[k])
             if rows > len(reference):
