@@ -20,6 +20,7 @@ COMMANDS = (
     ("run",),
     ("reconcile",),
     ("drift",),
+    ("gate",),
     ("data",),
     ("data", "sample"),
     ("data", "check"),
