@@ -64,6 +64,8 @@ class Ran:
         """The study laid out on `market`, deciding from `shown`; `setup` alters what is beside the market."""
         given = self.plain.lowering.setup
         deck = self.plain.deck
+        if market is not self.market:
+            market = borne(market)
         if market is not self.market or setup is not None:
             deck = lay_out(market, setup(given) if setup else given, self.seed)
         lowering = Lowering(shown, deck, given)
@@ -132,3 +134,20 @@ class Ran:
 def _view(study: Study, place: int, walk: WalkForward) -> View:
     """What the fold at `place` is shown on an altered market."""
     return study.view(walk.folds[place].fold) if study.fitted else View(frames=study.frames)
+
+
+def borne(market: Market) -> Market:
+    """A market that never was, with ticks that its lowest prices can bear: tenths of those given.
+
+    A venue does the same where a price has collapsed; refusing the market would leave the worst ones out.
+    """
+    changed = {}
+    for one in market.instruments:
+        tick, least = one.contract.tick, float(one.bars.low.min())
+        while tick > least / 10.0 > 0:
+            tick /= 10.0
+        if tick != one.contract.tick:
+            changed[one.symbol] = replace(one, contract=replace(one.contract, tick=tick))
+    if not changed:
+        return market
+    return replace(market, instruments=tuple(changed.get(one.symbol, one) for one in market.instruments))
