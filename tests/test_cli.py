@@ -24,6 +24,7 @@ COMMANDS = (
     ("data",),
     ("data", "sample"),
     ("data", "check"),
+    ("data", "import"),
     ("data", "info"),
     ("check",),
     ("check", "config"),

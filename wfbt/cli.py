@@ -464,29 +464,45 @@ def data() -> None:
 @click.option("--if-absent", is_flag=True, help="Leave a sample that is there as it is.")
 def sample(folder: Path, seed: int, if_absent: bool) -> None:
     """Write the sample market into FOLDER, with the truth it was made from beside it."""
+    from wfbt.data.book.synthetic import write_books
     from wfbt.data.synthetic import write_sample
 
+    books = folder / "books"
     # What is written last, and what older samples lack.
-    if if_absent and all((folder / name).exists() for name in ("news.parquet", "SOLUSDT/trades.parquet")):
+    there = all((folder / name).exists() for name in ("news.parquet", "SOLUSDT/trades.parquet"))
+    if if_absent and there and (books / "truth.json").exists():
         click.echo(f"{folder} is there")
         return
-    write_sample(folder, seed=seed)
+    if not (if_absent and there):
+        write_sample(folder, seed=seed)
+    write_books(books, seed=seed)
     click.echo(f"wrote {folder}")
 
 
 @data.command("check")
 @click.argument("path")
+@click.option("--bbo", help="Compare the book at PATH with these best quotes, message by message.")
+@click.option("--tick", type=float, help="Tick of the book at PATH.  [default: what its prices lie on]")
+@click.option("--lot", type=float, help="Lot of the book at PATH.  [default: what its quantities lie on]")
 @click.option("--all", "everything", is_flag=True, help="List every finding.")
 @click.option("--json", "as_json", is_flag=True, help="Print findings as JSON.")
-def check_data(path: str, everything: bool, as_json: bool) -> int:
+def check_data(
+    path: str, bbo: str | None, tick: float | None, lot: float | None, everything: bool, as_json: bool
+) -> int:
     """Report what is wrong or odd in the Parquet files at PATH (file, folder or glob).  Exit 5 on errors."""
     from dataclasses import asdict
 
     from wfbt.data.inspect import check, render_findings, series
     from wfbt.errors import DataError
 
-    parts = series(path)
-    found = {part: check(part) for part in parts}
+    if bbo is not None or tick is not None or lot is not None:
+        from wfbt.data.book.inspect import check_book
+
+        parts = [path]
+        found = {path: check_book(path, Path(path).stem or path, bests=bbo, tick_size=tick, lot_size=lot)}
+    else:
+        parts = series(path)
+        found = {part: check(part) for part in parts}
     if as_json:
         click.echo(json.dumps([{"path": part, **asdict(f)} for part in parts for f in found[part]]))
     else:
@@ -494,6 +510,82 @@ def check_data(path: str, everything: bool, as_json: bool) -> int:
             title = f"{part}: " if len(parts) > 1 else ""
             click.echo(title + render_findings(found[part], all=everything))
     return DataError.exit_code if any(f.severity == "error" for part in parts for f in found[part]) else 0
+
+
+@data.command("import")
+@click.argument("form", metavar="FORMAT")
+@click.argument("sources", nargs=-1, required=True, metavar="SRC...")
+@click.option("--symbol", required=True, help="The one symbol to import.")
+@click.option("--tick", type=float, help="Tick of the contract.  [default: learned, in a pass of its own]")
+@click.option("--lot", type=float, help="Lot of the contract.  [default: learned]")
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="Gets {book,trades,bbo,depth}/symbol=…/day=…."
+)
+@click.option("--venue", default="", help="Where it was traded, for the record.  [default: as the format says]")
+@click.option("--correct", "corrections", multiple=True, metavar="KEY=VALUE", help="Such as clock_offset=1300ms.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
+def import_data(
+    form: str,
+    sources: tuple[str, ...],
+    symbol: str,
+    tick: float | None,
+    lot: float | None,
+    out: Path,
+    venue: str,
+    corrections: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Write recorded books, trades and best quotes as compact Parquet, a file a day.
+
+    FORMAT is binance-stream, binance-archive, tardis, lobster, bybit or hftbacktest; SRC are its files in time order,
+    plain, gzip or zip.
+    """
+    from dataclasses import asdict
+
+    from wfbt.data.book.convert import KINDS, import_files
+    from wfbt.data.book.corrections import Corrections
+    from wfbt.data.inspect import render_findings
+
+    done = import_files(
+        form,
+        sources,
+        out,
+        symbol=symbol,
+        tick_size=tick,
+        lot_size=lot,
+        venue=venue,
+        corrections=Corrections.parse(_corrections(corrections)),
+    )
+    if as_json:
+        click.echo(json.dumps(asdict(done)))
+        return
+    for kind in KINDS:
+        for day, rows in done.rows.get(kind, {}).items():
+            click.echo(f"{kind} {day}: {rows:,} rows")
+        for day in done.kept.get(kind, []):
+            click.echo(f"{kind} {day}: there already, from the same sources")
+    for note in done.notes:
+        click.echo(note)
+    if done.findings:
+        click.echo(render_findings(done.findings))
+    click.echo(f"wrote {out}")
+
+
+def _corrections(given: tuple[str, ...]) -> dict[str, object]:
+    import yaml
+
+    from wfbt.errors import ConfigError
+
+    out: dict[str, object] = {}
+    for one in given:
+        key, sign, value = one.partition("=")
+        if not sign or not key:
+            raise ConfigError(f"--correct must be KEY=VALUE, was {one!r}")
+        try:
+            out[key] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"--correct {key}: {value!r} cannot be read") from error
+    return out
 
 
 @data.command()

@@ -15,6 +15,7 @@ from wfbt.data.findings import ERRORS, Finding, duration
 from wfbt.data.store import Raw, stamp
 
 SHOWN = 20
+BOOKS = ("book", "bbo")
 
 
 def series(path: str) -> list[str]:
@@ -22,14 +23,17 @@ def series(path: str) -> list[str]:
 
     A file, glob or s3:// address is one.  In a folder, files that lie beside each other are one when they hold the same
     kind of rows at the same step and do not overlap in time, as the parts of a partitioned series do; others stand
-    alone, and Parquet that is neither bars, funding nor trades is passed over: an exogenous series is checked by its
-    own path.
+    alone, and Parquet that is neither bars, funding, trades nor a book is passed over: an exogenous series is checked
+    by its own path.  The days of a partition (day=…) are one series.
     """
     folder = Path(path)
     if "://" in path or not folder.is_dir():
         return [path]
     found: list[str] = []
-    for place in sorted({file.parent for file in folder.rglob("*.parquet")}):
+    for place in sorted({_whole(file.parent) for file in folder.rglob("*.parquet")}):
+        if any(place.glob("day=*/*.parquet")):
+            found.append(str(place))
+            continue
         files = sorted(str(file) for file in place.glob("*.parquet"))
         if len(files) == 1:
             found += [file for file in files if store.is_series(file)]
@@ -42,19 +46,33 @@ def series(path: str) -> list[str]:
     return found or [path]
 
 
+def _whole(place: Path) -> Path:
+    return place.parent if place.name.startswith("day=") else place
+
+
 def _extent(file: str) -> tuple[str, int, int, int]:
+    if (kind := store.kind(file)) in BOOKS:
+        return kind, 0, 0, 0  # each stands alone
     kind, raw = _read(file)
     step = 0 if kind == "trades" else quality.modal_step(np.unique(raw.ts))
     return kind, int(raw.ts.min()), int(raw.ts.max()), step
 
 
 def check(path: str, *, now: int | None = None, max_missing: float = 0.05) -> list[Finding]:
-    """Findings of bars, funding, trades or an exogenous series; the columns say which."""
+    """Findings of bars, funding, trades, a book, best quotes or an exogenous series; the columns say which."""
+    if (kind := store.kind(path)) in BOOKS:
+        from wfbt.data.book.inspect import check_bests, check_book
+
+        return (check_book if kind == "book" else check_bests)(path, Path(path).stem or path, now=now)
     return _judge(*_read(path), path, now, max_missing)
 
 
 def info(path: str, *, now: int | None = None) -> dict[str, Any]:
     """Extent of a path: kind, rows, files, first, last, period, columns, zone, digest; gaps with row, time and bars."""
+    if (kind := store.kind(path)) in BOOKS:
+        from wfbt.data.book.inspect import info_bests, info_book
+
+        return info_book(path, now=now) if kind == "book" else info_bests(path)
     kind, raw = _read(path)
     return {
         "path": path,
@@ -102,18 +120,33 @@ def render_info(info: dict[str, Any], *, all: bool = False) -> str:
         "first": info["first"],
         "last": info["last"],
         "period": info["period"] or "unknown",
+        **_book_facts(info),
         "columns": " ".join(info["columns"]),
         "zone": info["zone"],
         "sha256": info["digest"],
         "gaps": f"{len(info['gaps']):,}",
     }
-    lines = [f"{name:<8}{value}" for name, value in facts.items()]
+    pad = max(8, max(map(len, facts)) + 1)
+    lines = [f"{name:<{pad}}{value}" for name, value in facts.items()]
     gaps = info["gaps"]
     shown = gaps if all or len(gaps) <= SHOWN else gaps[: SHOWN // 2]
     width = max((len(str(gap["row"])) for gap in shown), default=0)
     lines += [f"  row {gap['row']:>{width}}  {gap['ts']}  {gap['message']}" for gap in shown]
     lines += _cut(len(gaps) - len(shown), "gaps")
     return "\n".join(lines)
+
+
+def _book_facts(info: dict[str, Any]) -> dict[str, str]:
+    if info["kind"] != "book":
+        return {}
+    latency = ", ".join(f"{name} {value:,.3f} ms" for name, value in info["latency_ms"].items())
+    return {
+        "venue": info["venue"] or "unknown",
+        "tick": f"{info['tick_size']:g}, lot {info['lot_size']:g}, {info['grid']}",
+        "messages": f"{info['messages']:,}, of which {info['snapshots']:,} snapshots",
+        "levels": f"{info['most_levels']:,} at most",
+        "latency": latency,
+    }
 
 
 _RUNS = {*ERRORS, "zero_volume", "stale", "funding_grid", "disagree"} - {"missing"}

@@ -26,6 +26,9 @@ from wfbt.files import replace_whole
 BARS = ("open", "high", "low", "close", "volume")
 FUNDING = ("rate",)
 TRADES = ("price", "qty", "side")
+BBO = ("bid", "ask", "bid_qty", "ask_qty")
+BOOK_STAMPS = {"exch_ts", "recv_ts", "side"}
+SHOWN_BOOK = {"ts", "ask_px_0", "ask_qty_0", "bid_px_0", "bid_qty_0"}
 TRADE_IDS = ("trade_id", "agg_id", "id")
 GENERATED = b"generated"
 """Key in a file's metadata under which a generated market says so."""
@@ -116,7 +119,7 @@ def read_series(
     repeated; of those before `start` the ones of the latest stamp are kept, as they are what was known then.
     """
     files = _open(path, name)
-    with _guard(name, path):
+    with guard(name, path):
         clock = _clock(files, path, name, available)
         files = [replace(file, clock=clock) for file in files]
         numbers, others = _values(files, clock)
@@ -135,7 +138,7 @@ def read_series(
 
 
 def kind(path: str) -> str:
-    """What the columns say that a path holds: bars, funding, trades, or a series (numbers beside one timestamp)."""
+    """What the columns say that a path holds: bars, funding, trades, bbo, book, or a series of numbers."""
     files = _open(path, "")
     names = {name for file in files for name in file.parquet.schema_arrow.names}
     if {"ts", *BARS} <= names:
@@ -144,23 +147,32 @@ def kind(path: str) -> str:
         return "funding"
     if {"ts", *TRADES} <= names:
         return "trades"
+    if {"ts", *BBO} <= names:
+        return "bbo"
+    if names >= BOOK_STAMPS or names >= SHOWN_BOOK:
+        return "book"
     # What lacks a column of these is a damaged file of theirs before it is a series.
     if not names & {*BARS, *FUNDING, "price", "qty"} and len(_timestamps(files)) == 1:
         return "series"
     raise DataError(
         f"{path}: neither bars (ts, {', '.join(BARS)}) nor funding (ts, {', '.join(FUNDING)}) "
-        f"nor trades (ts, {', '.join(TRADES)}) nor a series (numbers beside one timestamp); "
+        f"nor trades (ts, {', '.join(TRADES)}) nor a book (exch_ts, recv_ts, side, price, qty, is_snapshot) "
+        f"nor best quotes (ts, {', '.join(BBO)}) nor a series (numbers beside one timestamp); "
         f"found the columns {', '.join(sorted(names)) or 'none'}"
     )
 
 
 def is_series(path: str) -> bool:
-    """Whether a file may hold bars, funding or trades; what cannot be read is left to the reader to refuse."""
+    """Whether a file may hold bars, funding, trades or a book; what cannot be read is left to the reader to refuse."""
     try:
         names = set(pq.read_schema(path).names)
     except (pa.ArrowException, OSError):
         return True
-    return any({"ts", *columns} <= names for columns in (BARS, FUNDING, TRADES))
+    return (
+        names >= BOOK_STAMPS
+        or names >= SHOWN_BOOK
+        or any({"ts", *columns} <= names for columns in (BARS, FUNDING, TRADES, BBO))
+    )
 
 
 def write_table(path: str | os.PathLike[str], table: pa.Table) -> None:
@@ -185,7 +197,7 @@ class _File:
 
 
 @contextmanager
-def _guard(symbol: str, name: str) -> Iterator[None]:
+def guard(symbol: str, name: str) -> Iterator[None]:
     """Turn whatever a hostile or damaged file raises into one line."""
     try:
         yield
@@ -200,8 +212,8 @@ def _guard(symbol: str, name: str) -> Iterator[None]:
 
 def _open(path: str, symbol: str) -> list[_File]:
     files = []
-    for name, filesystem in _resolve(path, symbol):
-        with _guard(symbol, name):
+    for name, filesystem in resolve(path, symbol):
+        with guard(symbol, name):
             files.append(_File(name=name, parquet=pq.ParquetFile(name, filesystem=filesystem)))
     return files
 
@@ -209,16 +221,16 @@ def _open(path: str, symbol: str) -> list[_File]:
 def file_hashes(path: str, symbol: str) -> list[tuple[str, str]]:
     """Name and sha256 of every file that a path, folder, glob or URI stands for, sorted by name."""
     out = []
-    for name, filesystem in _resolve(path, symbol):
+    for name, filesystem in resolve(path, symbol):
         digest = hashlib.sha256()
-        with _guard(symbol, name), filesystem.open_input_stream(name) if filesystem else open(name, "rb") as file:
+        with guard(symbol, name), filesystem.open_input_stream(name) if filesystem else open(name, "rb") as file:
             while block := file.read(1 << 20):
                 digest.update(block)
         out.append((name, digest.hexdigest()))
     return out
 
 
-def _resolve(path: str, symbol: str) -> list[tuple[str, Any]]:
+def resolve(path: str, symbol: str) -> list[tuple[str, Any]]:
     """The files that a path, folder, glob or URI stands for, sorted by name."""
     if "\0" in path:
         raise DataError(f"a path cannot hold a NUL character, was {path!r}")
@@ -242,7 +254,7 @@ def _resolve(path: str, symbol: str) -> list[tuple[str, Any]]:
 def _resolve_remote(path: str, symbol: str) -> tuple[list[str], Any]:
     from pyarrow import fs
 
-    with _guard(symbol, path):
+    with guard(symbol, path):
         wild = re.search(r"[*?\[]", path)
         base = path[: wild.start()].rpartition("/")[0] if wild else path
         filesystem, inner = fs.FileSystem.from_uri(base)
@@ -295,7 +307,7 @@ def _last_before(files: Sequence[_File], name: str, start: int | None) -> int | 
         return None
     latest = []
     for file in files:
-        with _guard(name, file.name):
+        with guard(name, file.name):
             for group in range(file.parquet.num_row_groups):
                 extent = _extent(file, group)
                 if extent is not None and extent[1] < start:
@@ -315,7 +327,7 @@ def _read(
     clock = files[0].clock
     zones = set()
     for file in files:
-        with _guard(symbol, file.name):
+        with guard(symbol, file.name):
             _check_columns(file, symbol, required)
             zones.add(_zone(file, symbol))
     if len(zones) > 1:
@@ -327,7 +339,7 @@ def _read(
     names = [*required, *(name for name in optional if name in shared)]
     parts, offset = [], 0
     for file in files:
-        with _guard(symbol, file.name):
+        with guard(symbol, file.name):
             parts.append(_read_file(file, symbol, names, offset, start, end))
             offset += file.parquet.metadata.num_rows
     row, ts, *columns = (
