@@ -198,6 +198,30 @@ def test_check_config_exits_2_on_a_mistake(tmp_path):
     assert "did you mean count" in told.stderr
 
 
+def test_check_config_takes_several_files_and_tells_the_mistakes_of_each(study, tmp_path):
+    wrong = [write_strategy(tmp_path, f"{name}.yaml", folds={name: 3}) for name in ("cuont", "tset")]
+    told = call("check", "config", wrong[0], study, wrong[1])
+    assert told.exit_code == 2
+    assert told.stdout.startswith(f'--- # "{study}"\n')
+    assert [line.partition(": unknown key")[0] for line in told.stderr.splitlines() if "unknown key" in line] == [
+        f"ConfigError: {wrong[0]}",
+        f"{wrong[1]}",
+    ]
+    both = call("check", "config", study, study, "--set", "seed=9")
+    assert (both.exit_code, both.stdout.count("\nseed: 9\n")) == (0, 2)
+
+
+def test_check_config_says_nothing_of_good_files_where_it_is_to_be_quiet(study, tmp_path):
+    assert call("check", "config", "--quiet", study, study).output == ""
+    told = call("check", "config", "--quiet", study, tmp_path / "none.yaml")
+    assert (told.exit_code, told.stdout) == (2, "")
+    assert "none.yaml: no such file" in told.stderr
+
+
+def test_check_config_of_no_file_at_all_is_a_mistake():
+    assert call("check", "config").exit_code == 2
+
+
 def test_data_check_exits_0_on_clean_bars_and_5_on_broken_ones(study, tmp_path):
     clean = call("data", "check", study.parent / "bars.parquet")
     assert (clean.exit_code, clean.stdout) == (0, "0 errors, 0 warnings\n")

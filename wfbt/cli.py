@@ -151,7 +151,7 @@ def run(
 
     if not silent:
         click.echo("")
-    return _say_verdict(gate_run(result.folder, terms), as_json, quiet)
+    return _say_verdict(gate_run(result.folder, terms, walked=True), as_json, quiet)
 
 
 class _Progress:
@@ -613,13 +613,25 @@ def check() -> None:
 
 
 @check.command("config")
-@click.argument("strategy", type=click.Path(path_type=Path))
-@click.option("--set", "overrides", multiple=True, metavar="A.B=VALUE", help="Override one key of the strategy.")
-def check_config(strategy: Path, overrides: tuple[str, ...]) -> None:
-    """Print STRATEGY as wfbt understands it, every default filled in."""
+@click.argument("strategies", metavar="STRATEGY...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--set", "overrides", multiple=True, metavar="A.B=VALUE", help="Override one key of each strategy.")
+@click.option("--quiet", is_flag=True, help="Print nothing but mistakes.")
+def check_config(strategies: tuple[Path, ...], overrides: tuple[str, ...], quiet: bool) -> None:
+    """Print each STRATEGY as wfbt understands it, every default filled in.  Exit 2 when one has a mistake."""
     from wfbt.config.load import dump_yaml, load_strategy, resolved
+    from wfbt.errors import ConfigError
 
-    click.echo(dump_yaml(resolved(load_strategy(strategy, overrides=overrides))))
+    mistakes = []
+    for strategy in strategies:
+        try:
+            text = dump_yaml(resolved(load_strategy(strategy, overrides=overrides)))
+        except ConfigError as error:
+            mistakes.append(str(error))
+            continue
+        if not quiet:
+            click.echo(f"--- # {json.dumps(str(strategy))}\n{text}" if len(strategies) > 1 else text)
+    if mistakes:
+        raise ConfigError("\n".join(mistakes))
 
 
 @check.command("lookahead")
@@ -720,7 +732,7 @@ def verify(
 ) -> None:
     """Before deploying MODEL: does VERDICT, a verdict.json, hold for it?  Exit 3 when it does not.
 
-    For a rule, which has no model file, MODEL is the strategy file or the run folder.
+    For a rule, which has no model file, MODEL is the strategy file, or the folder of a run with --set and its kind.
     """
     from wfbt.errors import ConfigError
     from wfbt.gate.deployed import verify as hold

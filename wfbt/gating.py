@@ -16,6 +16,7 @@ from wfbt.files import replace_whole
 from wfbt.gate.attest import MOST_SEED, Bound, Statement, check_private_key
 from wfbt.gate.counted import UNKNOWN, VERDICT, count, ledger_of
 from wfbt.gate.criteria import Criteria, load_criteria, profile
+from wfbt.gate.deployed import OF_RUN
 from wfbt.gate.document import contents, render
 from wfbt.gate.finished import CONFIG, RESULT, Finished, read_finished
 from wfbt.gate.hashes import data_hash, file_hash, model_hash
@@ -163,15 +164,23 @@ def is_run(path: Path) -> bool:
 
 
 def gate_run(
-    folder: Path, terms: Terms, *, out: Path | None = None, now: datetime | None = None, given: Given | None = None
+    folder: Path,
+    terms: Terms,
+    *,
+    out: Path | None = None,
+    now: datetime | None = None,
+    given: Given | None = None,
+    walked: bool = False,
 ) -> Gated:
     """Judge a finished run, and write the verdict into its folder, and into `out`.
+
+    `walked` says that whoever calls walked it just now, so that nobody else can have written the folder.
 
     ArtifactError where the folder is no finished run: it is not judged.  The attempt is in the trial ledger before
     anybody can see what came of it.
     """
     run = read_finished(folder)
-    given = given or given_of(run)
+    given = given or given_of(run, walked)
     baseline = None if terms.baseline is None else _baseline(terms.baseline)
     terms.criteria.check(facts_of(run.result, run.daily, UNKNOWN, run.mandate, terms.criteria.spend, baseline))
     counted = count(run, given.model, terms.criteria, ledger_of(run, terms.trials), terms.first_look)
@@ -200,22 +209,22 @@ def gate_run(
     return seal_verdict(judged, terms, folder, out, now)
 
 
-def given_of(run: Finished) -> Given:
+def given_of(run: Finished, walked: bool) -> Given:
     """The strategy file and the model of a run folder by itself."""
     kept = run.manifest.get("strategy_sha256")
     whole = isinstance(kept, str)
     note = (
         "judged from a run folder whose files have the hashes of its own manifest: that shows an accident, and not "
-        "whoever wrote both; a strategy or a model given to wfbt gate is computed anew"
+        "whoever wrote both; wfbt run --gate, and a model given to wfbt gate, compute it anew"
     )
     model, why = _only_model(run)
     return Given(
         strategy=str(kept) if whole else file_hash(run.folder / CONFIG),
-        strategy_file="the strategy file of the run" if whole else CONFIG,
+        strategy_file=OF_RUN if whole else CONFIG,
         model=None if model is None else hash_of_model(model),
         no_model=why,
         finding=None if model is None else artefact(run, model),
-        notes=(note,),
+        notes=() if walked else (note,),
     )
 
 

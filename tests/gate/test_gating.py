@@ -346,3 +346,11 @@ def test_a_name_of_control_characters_is_no_name(place):
     (place / "counts.yaml").write_text(COUNTS.replace("name: drawdown", 'name: "a\\tb"'))
     with pytest.raises(ConfigError, match="printable"):
         terms(place)
+
+
+def test_a_run_that_was_walked_just_now_is_not_doubted_for_who_wrote_its_folder(place):
+    doubts = [
+        [note for note in gate_run(run_in(place), terms(place), walked=walked).verdict.notes if "whoever wrote" in note]
+        for walked in (False, True)
+    ]
+    assert [len(one) for one in doubts] == [1, 0]

@@ -177,7 +177,7 @@ def test_five_folds_are_too_few_for_a_rule_to_fail():
     told = changed(result(few), ("robustness", "params", "quantiles", "median"), -2.0)
     verdict = judged(told, few)
     assert found(verdict, "number of folds").passed is False
-    assert not found(verdict, "Sharpe kept with parameters moved").open
+    assert not found(verdict, "Sharpe kept with parameters moved, or by other seeds").open
     assert verdict.status is Status.INCONCLUSIVE
 
 
@@ -300,3 +300,27 @@ def test_a_missing_day_never_passes(tries, days, seed):
     holed = OF.returns.copy()
     holed[np.random.default_rng(seed).integers(0, len(holed), days + 1)] = np.nan
     assert judged(GOOD, replace(OF, returns=holed), tries).status is not Status.PASS
+
+
+SEEDS = {"count": 5, "interquartile_mean": 2.6, "interval": {"low": 1.1, "high": 3.4}}
+
+
+@pytest.mark.parametrize(
+    ("params", "seeds", "share"),
+    [
+        (None, SEEDS, 2.6 / 3.0),
+        ({"quantiles": {"median": 2.4}}, SEEDS, 2.4 / 3.0),
+        ({"quantiles": {"median": 2.9}}, SEEDS, 2.6 / 3.0),
+        (None, SEEDS | {"interval": {"low": -0.3, "high": 3.4}}, -0.3 / 3.0),
+        (None, {"count": 1, "reasons": {}}, None),
+        (None, None, None),
+    ],
+)
+def test_a_network_is_moved_by_its_seeds_and_a_rule_by_its_parameters(params, seeds, share):
+    told = result(OF)
+    told["robustness"]["params"] = params
+    if seeds is not None:
+        told["seeds"] = seeds
+    one = found(judged(told, OF), "Sharpe kept with parameters moved, or by other seeds")
+    assert one.value == (None if share is None else pytest.approx(share))
+    assert one.passed is (None if share is None else share >= 0.7)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wfbt.gate.criteria import Criterion, Kind
-from wfbt.gate.verdict import Finding, Status, Verdict, decide
+from wfbt.gate.verdict import Finding, Status, Verdict, decide, sentence
 
 ANSWERS = (True, False, None)
 
@@ -109,7 +109,7 @@ def test_a_name_cannot_break_out_of_its_row_of_the_markdown_table(name):
 def test_markdown_says_what_would_change_an_unmet_criterion():
     told = verdict(finding("rule", False, name="costs"), finding("rule", True, name="noise")).to_markdown()
     assert told.startswith("## Verdict: FAIL\n")
-    assert "- **costs**: seen. change it" in told
+    assert "- **costs**: seen. Change it." in told
     assert "- **noise**" not in told
 
 
@@ -133,3 +133,9 @@ def test_a_finding_tells_the_threshold_as_asked_and_as_it_was():
     )
     told = Finding(criterion=criterion, value=0.1, threshold=0.2, passed=True, why="seen", to_change="").to_dict()
     assert (told["asked"], told["threshold"], told["interval"]) == ("mandate.max_drawdown", 0.2, "gate.x_low")
+
+
+def test_what_would_change_it_is_told_as_a_sentence_and_a_command_keeps_its_letter():
+    assert sentence("run it again") == "Run it again."
+    assert sentence("wfbt check lookahead names the bar.") == "wfbt check lookahead names the bar."
+    assert sentence("") == ""

@@ -21,6 +21,8 @@ from wfbt.policy.artifact.files import read_whole
 
 RESOLVED = "config.resolved.yaml"
 """What a run folder keeps of its strategy."""
+OF_RUN = "the strategy file of the run"
+"""What a verdict calls the strategy file where only the run folder was judged, which keeps its hash and no name."""
 MOST_KEY_BYTES = 10_000
 
 PathLike = str | os.PathLike[str]
@@ -140,7 +142,9 @@ def _check_strategy(path: Path, statement: Statement, source: str) -> None:
     if found == bound:
         return
     name = statement.findings["strategy_file"]
-    which = f"{RESOLVED} of the run folder" if name == RESOLVED else f"the strategy file {name!r}, as it was run"
+    which = f"the strategy file {name!r}, as it was run"
+    if name in (RESOLVED, OF_RUN):
+        which = f"{RESOLVED} of the run folder" if name == RESOLVED else "the strategy file that the run was made with"
     raise ArtifactError(
         f"{source}: strategy sha256: the verdict binds {bound}, {path} has {found}; "
         f"give {which}, or judge this one by wfbt gate"

@@ -224,9 +224,32 @@ def _robust(facts: Facts, result: Mapping[str, Any], error: Callable[[], float])
         _put(facts, name, lambda: kept(sharpe()))
         _put(facts, f"{name}_high", lambda: kept(higher(sharpe())))
 
-    for name in ("params", "noise", "delay"):
+    share("params_kept", lambda: _elsewhere(result))
+    for name in ("noise", "delay"):
         share(f"{name}_kept", partial(_number, result, f"robustness.{name}.quantiles.median"))
     share("one_bar_kept", lambda: _one_bar(result))
+
+
+def _elsewhere(result: Mapping[str, Any]) -> float:
+    """Annual Sharpe ratio beside what was chosen: parameters moved, the other seeds of a network, or the worse of both.
+
+    Of seeds it is the interquartile mean, or the lower end of its interval where that shows no gain.  A network that
+    stands alone has seeds and no parameters; whatever has neither was not moved.
+    """
+    section = result.get("robustness")
+    alone = _network(result) and isinstance(section, Mapping) and section.get("params", 0) is None
+    told = [] if alone else [_number(result, "robustness.params.quantiles.median")]
+    if _network(result):
+        if result["seeds"].get("count") == 1:
+            raise _Unknown("one seed was trained: how far others would lie is unknown; train five or more")
+        low, middle = (_number(result, f"seeds.{path}") for path in ("interval.low", "interquartile_mean"))
+        told.append(middle if low > 0 else low)
+    return min(told)
+
+
+def _network(result: Mapping[str, Any]) -> bool:
+    """Whether a network decides, in one account."""
+    return isinstance(result.get("seeds"), dict)
 
 
 def _doubled(result: Mapping[str, Any]) -> float:

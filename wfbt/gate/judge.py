@@ -205,21 +205,20 @@ def _found(
         passed=passed,
         open=doubtful,
         why=why,
-        to_change="" if passed else _to_change(criterion, threshold, passed, doubtful),
+        to_change="" if passed else _to_change(criterion, passed, doubtful),
     )
 
 
-def _to_change(criterion: Criterion, threshold: float | bool | None, passed: bool | None, doubtful: bool) -> str:
+def _to_change(criterion: Criterion, passed: bool | None, doubtful: bool) -> str:
     if criterion.remedy:
         return criterion.remedy
     if passed is None:
-        return f"it has to be known, and {must_be(criterion.operator, threshold)} ({criterion.metric})"
-    goal = f"it has to be {must_be(criterion.operator, threshold)} ({criterion.metric})"
-    if criterion.kind is Kind.EVIDENCE:
-        return f"{goal}; more data may show it"
-    if doubtful:
-        return f"{goal}, or more data to tell"
-    return f"{goal}: more data" if criterion.kind is Kind.COUNT else goal
+        return f"it has to be known first ({criterion.metric})"
+    if doubtful or criterion.kind is Kind.EVIDENCE:
+        return "more data may tell"
+    if criterion.kind is Kind.COUNT:
+        return "more data"
+    return f"a run in which it is ({criterion.metric}): more of the same data will hardly change it"
 
 
 def _threshold(criterion: Criterion, facts: Mapping[str, Any]) -> Value:

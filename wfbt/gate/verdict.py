@@ -192,7 +192,8 @@ class Verdict:
         unmet = [one for one in self.findings if one.passed is not True]
         if unmet:
             lines += ["", "### What would change it", ""]
-            lines += [f"- **{cell(one.criterion.name)}**: {cell(one.why)}. {cell(one.to_change)}" for one in unmet]
+            for one in unmet:
+                lines.append(f"- **{cell(one.criterion.name)}**: {cell(one.why)}. {cell(sentence(one.to_change))}")
         lines += ["", "| Criterion | Value | Must be | |", "|---|---:|---:|---|"]
         for one in self.findings:
             must = must_be(one.criterion.operator, one.threshold)
@@ -223,6 +224,12 @@ def must_be(operator: str, threshold: float | bool | None) -> str:
     """An operator and its threshold, as people write them."""
     signs = {">=": "≥", "<=": "≤"}
     return shown_value(threshold) if operator == "is" else f"{signs.get(operator, operator)} {shown_value(threshold)}"
+
+
+def sentence(text: str) -> str:
+    """Words as a sentence; a command that begins them keeps its small letter."""
+    text = text.strip().rstrip(".")
+    return (text if text.startswith("wfbt ") else text[:1].upper() + text[1:]) + "." if text else ""
 
 
 def _counts(findings: Sequence[Finding]) -> dict[str, str]:

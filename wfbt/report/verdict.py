@@ -8,7 +8,7 @@ from html import escape
 from typing import Any
 
 from wfbt.gate.criteria import Kind
-from wfbt.gate.verdict import MEANING, Finding, Verdict, cell, must_be, shown_value
+from wfbt.gate.verdict import MEANING, Finding, Verdict, cell, must_be, sentence, shown_value
 from wfbt.report.formats import show
 
 BEGIN, END = "<!-- verdict -->", "<!-- /verdict -->"
@@ -37,7 +37,7 @@ def _section(verdict: Verdict) -> str:
     lines = [BEGIN, "<section>", f"<h2>Verdict: {verdict.status}</h2>", f"<p>{MEANING[verdict.status]}</p>"]
     calm = " calm" if not unmet else ""
     for one in _weightiest(unmet):
-        told = f"<b>{escape(one.criterion.name)}</b> {escape(one.why)}. {_sentence(one.to_change)}"
+        told = f"<b>{escape(one.criterion.name)}</b> {escape(one.why)}. {escape(sentence(one.to_change))}"
         lines.append(f'<p class="worry{calm}">{told}</p>')
     lines += [
         '<div class="wide"><table>',
@@ -60,11 +60,6 @@ def _section(verdict: Verdict) -> str:
     return "\n".join(lines)
 
 
-def _sentence(text: str) -> str:
-    text = text.strip()
-    return escape(text[:1].upper() + text[1:] + "." if text and not text.endswith(".") else text)
-
-
 def _weightiest(unmet: Sequence[Finding]) -> list[Finding]:
     """Those that decide first."""
     return sorted(unmet, key=_order)
@@ -81,7 +76,8 @@ def verdict_told(verdict: Verdict) -> str:
     for one in sorted(verdict.findings, key=_order):
         if one.passed is not True:
             head = f"  {WORDS[one.passed]:<10}{one.criterion.name}: "
-            lines += textwrap.wrap(f"{head}{one.why}. {one.to_change}".rstrip(". "), WIDTH, subsequent_indent=" " * 14)
+            told = f"{head}{one.why}. {sentence(one.to_change)}".rstrip()
+            lines += textwrap.wrap(told, WIDTH, subsequent_indent=" " * 14)
     met = [one.criterion.name for one in verdict.findings if one.passed]
     if met:
         lines += textwrap.wrap(f"  {'met':<10}" + ", ".join(met), WIDTH, subsequent_indent=" " * 12)
