@@ -324,3 +324,13 @@ def test_a_network_is_moved_by_its_seeds_and_a_rule_by_its_parameters(params, se
     one = found(judged(told, OF), "Sharpe kept with parameters moved, or by other seeds")
     assert one.value == (None if share is None else pytest.approx(share))
     assert one.passed is (None if share is None else share >= 0.7)
+
+
+def test_a_squeeze_of_shorts_costs_an_account_nothing_that_was_never_short():
+    told = deepcopy(GOOD)
+    squeeze = {"name": "flash melt-up, one bar", "loss": None, "reasons": {"loss": "the account was never net short"}}
+    told["stress"]["scenarios"].append(squeeze)
+    one = found(judged(told, OF), "worst stress")
+    assert (one.value, one.passed) == (0.3, True)
+    squeeze["reasons"]["loss"] = "it was not played"
+    assert found(judged(told, OF), "worst stress").passed is None

@@ -19,6 +19,7 @@ from scipy.special import ndtri
 from wfbt.errors import ConfigError
 from wfbt.gate.metrics import Missing, parse_metric, read_metric
 from wfbt.gate.spending import threshold
+from wfbt.ledger.wording import NEVER_NET
 from wfbt.validation.evidence import Tested, alpha_test, sharpe_test, variance_factor
 
 F8 = npt.NDArray[np.float64]
@@ -296,7 +297,9 @@ def _stress_loss(result: Mapping[str, Any]) -> float:
     for at, name in enumerate(names):
         if not isinstance(name, str):
             raise _Unknown(f"stress.scenarios[{at}] has no name")
-        if exempt is None or not name.startswith(exempt) or rows[at].get("loss") is not None:
+        if rows[at].get("loss") is None and _unmet(rows[at]):
+            losses[name] = max(0.0, losses.get(name, 0.0))
+        elif exempt is None or not name.startswith(exempt) or rows[at].get("loss") is not None:
             losses[name] = max(_number(result, f"stress.scenarios[{at}].loss"), losses.get(name, 0.0))
     for kind in STRESSES:
         if kind != exempt and not any(name.startswith(kind) for name in losses):
@@ -334,6 +337,13 @@ def baseline_facts(daily: Daily, before: Daily) -> Facts:
     _put(facts, "baseline_change", lambda: _annual(paired()[0], daily))
     _put(facts, "baseline_change_high", lambda: _annual(paired()[0] + float(ndtri(CONFIDENCE)) * paired()[1], daily))
     return facts
+
+
+def _unmet(scenario: Mapping[str, Any]) -> bool:
+    """Whether a move against shorts, or longs, met an account that never held any: it lost nothing by it."""
+    reasons = scenario.get("reasons")
+    why = reasons.get("loss") if isinstance(reasons, Mapping) else None
+    return isinstance(why, str) and why.startswith(NEVER_NET)
 
 
 def _one_symbol(result: Mapping[str, Any]) -> bool:

@@ -9,6 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+NEVER_NET = "the account was never net"
+"""How it is said that a move against shorts, or against longs, met an account that never held any."""
+
 
 def stamp(ts: int) -> str:
     """ns UTC as a date and a time."""

@@ -17,6 +17,7 @@ from wfbt.engine.setup import Setup
 from wfbt.errors import DataError
 from wfbt.ledger.ledger import Ledger, costs_split
 from wfbt.ledger.metrics import max_drawdown
+from wfbt.ledger.wording import NEVER_NET
 from wfbt.validation.again import Ran
 from wfbt.validation.realism import Decided
 from wfbt.validation.scenarios import Failing, Scenario, halted, priced, seen, thinned
@@ -52,7 +53,7 @@ def worst_row(ledger: Ledger, scenario: Scenario, period: int) -> Worst:
         sign = 1.0 if scenario.worst == "long" else -1.0
         net = np.nan_to_num(sign * worth[:, own].sum(axis=1) / equity)[:last]
         if not len(net) or net.max() <= 0:
-            return Worst(row=None, why_not=f"the account was never net {scenario.worst}")
+            return Worst(row=None, why_not=f"{NEVER_NET} {scenario.worst}")
         return Worst(row=int(net.argmax()))
     if scenario.worst == "gross":
         gross = np.nan_to_num(np.abs(worth).sum(axis=1) / equity)[:last]
