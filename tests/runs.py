@@ -10,7 +10,7 @@ from tests.data.parquet import START, bars_table, funding_table, write
 from wfbt.data.market import HOUR
 
 DAYS = 120
-PARQUET = ("equity", "fills", "trades", "orders", "events", "liquidations", "candidates")
+PARQUET = ("equity", "daily", "fills", "trades", "orders", "events", "liquidations", "candidates")
 
 # JSON is YAML too, and needs no template.
 STRATEGY: dict[str, Any] = {

@@ -41,15 +41,22 @@ class Reporting(click.Group):
         except WfbtError as error:
             if debug:
                 raise
-            click.echo(f"{type(error).__name__}: {error}", err=True)
+            click.echo(_plain(f"{type(error).__name__}: {error}"), err=True)
             sys.exit(error.exit_code)
         except Exception as error:
             if debug:
                 raise
             kind = type(error).__name__
-            click.echo(f"internal error: {kind}: {error}\nthis is a fault of wfbt; --debug shows where", err=True)
+            click.echo(
+                _plain(f"internal error: {kind}: {error}") + "\nthis is a fault of wfbt; --debug shows where", err=True
+            )
             sys.exit(INTERNAL)
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def _plain(text: str) -> str:
+    """Text that steers no terminal: a message may quote whatever was in a file."""
+    return "".join(letter if letter.isprintable() or letter == "\n" else "�" for letter in text)
 
 
 @click.group(cls=Reporting, context_settings={"help_option_names": ["-h", "--help"]})

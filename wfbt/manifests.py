@@ -35,12 +35,12 @@ def manifest_of(
     folder: Path,
     final: Path,
 ) -> dict[str, Any]:
-    """The content of manifest.json.
+    """The content of manifest.json, with a hash of itself at its end.
 
     `strategy_sha256` is of the strategy file, None where something was set on top of it; `folder` holds what was
     written and will become `final`.
     """
-    return {
+    told = {
         "run_id": result["run_id"],
         "name": config.name,
         "command": list(command),
@@ -60,6 +60,8 @@ def manifest_of(
         "notes": result["notes"],
         "reasons": {} if strategy_sha256 else {"strategy_sha256": "options were set on top of the strategy file"},
     }
+    # Of what will be read back, in JSON's own types.
+    return told | {"sha256": provenance.tree_sha256(json.loads(json.dumps(told)))}
 
 
 def written(folder: Path) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Run folders and models, judged from end to end."""
 
+import hashlib
 import json
 import shutil
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from wfbt.candidates import gate_model
 from wfbt.errors import ArtifactError, ConfigError
 from wfbt.gate.verdict import Status
 from wfbt.gating import gate_run, is_run, terms_of
+from wfbt.registry.provenance import tree_sha256
 from wfbt.registry.trials import Trials
 
 NOW = datetime(2025, 1, 1, tzinfo=UTC)
@@ -146,8 +148,57 @@ def test_criteria_that_name_an_unknown_metric_are_refused_before_anything_is_rec
 
 
 def edited(place, name, **keys):
+    """Other values of some keys, in a file that keeps its own hash or has none."""
     path = run_in(place) / name
-    path.write_text(json.dumps(json.loads(path.read_text()) | keys))
+    tree = json.loads(path.read_text()) | keys
+    path.write_text(json.dumps(tree | ({"sha256": tree_sha256(tree)} if "sha256" in tree else {})))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("rerun", {"fold": 1, "sha256": "0" * 64, "equal": True}),
+        ("seed", 6),
+        ("strategy_sha256", None),
+        ("notes", ["x"]),
+        ("sha256", None),
+    ],
+)
+def test_a_changed_manifest_refuses_its_run(place, key, value):
+    path = run_in(place) / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
+    gated = gate_run(run_in(place), terms(place))
+    assert gated.verdict.status is Status.REFUSED
+    assert found(gated, "run folder as it was written").why == "manifest.json was changed"
+
+
+def test_a_manifest_without_its_hash_or_with_a_key_twice_is_not_taken_for_one(place):
+    path = run_in(place) / "manifest.json"
+    whole = path.read_text()
+    tree = json.loads(whole)
+    del tree["sha256"]
+    path.write_text(json.dumps(tree))
+    assert gate_run(run_in(place), terms(place)).verdict.status is Status.REFUSED
+    path.write_text(whole.replace("{", '{"seed": 6,', 1))
+    with pytest.raises(ArtifactError, match="repeats the key 'seed'"):
+        gate_run(run_in(place), terms(place))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("files", [], "files: length must be >= 1, was 0"),
+        ("files", [{"of": "AAA"}], r"files\[0\]: path is missing"),
+        ("config", {}, "config: seed is missing"),
+        ("trials", {"head": 1}, r"trials\.head must be text or null, was 1"),
+        ("seed", -1, "seed must be >= 0, was -1"),
+        ("written", [], "written must be an object"),
+    ],
+)
+def test_a_manifest_of_another_shape_is_refused_whatever_it_says_its_hash_is(place, key, value, words):
+    edited(place, "manifest.json", **{key: value})
+    with pytest.raises(ArtifactError, match=f"manifest.json: {words}"):
+        gate_run(run_in(place), terms(place))
 
 
 def test_a_run_of_another_wfbt_is_never_a_pass(place):
@@ -164,6 +215,38 @@ def test_a_run_of_another_wfbt_is_never_a_pass(place):
 def test_a_fold_that_did_not_repeat_itself_is_refused_and_one_not_walked_again_is_not_known(place, again, status):
     edited(place, "manifest.json", rerun=again)
     assert gate_run(run_in(place), terms(place)).verdict.status is status
+
+
+def put(place, name, data):
+    """A file of the run folder, with its hash in the manifest, as whoever forges one would write it."""
+    (run_in(place) / name).write_bytes(data)
+    kept = json.loads((run_in(place) / "manifest.json").read_text())["written"]
+    edited(place, "manifest.json", written=kept | {name: hashlib.sha256(data).hexdigest()})
+
+
+def test_a_day_that_returned_more_than_any_account_can_is_a_damaged_file(place):
+    days = pd.read_parquet(run_in(place) / "daily.parquet")
+    days.loc[3, "strategy"] = -1e200
+    days.to_parquet(place / "days.parquet")
+    put(place, "daily.parquet", (place / "days.parquet").read_bytes())
+    with pytest.raises(ArtifactError, match=r"daily.parquet: strategy must be the returns of days, is 1e\+200 on one"):
+        gate_run(run_in(place), terms(place))
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda tree: {"folds": [3, *tree["folds"]]},
+        lambda tree: {"benchmark": [1]},
+        lambda tree: {
+            "oos": tree["oos"] | {"total_return": "a", "sharpe": [1], "max_drawdown": True, "trades": 10**400}
+        },
+    ],
+)
+def test_a_forged_result_of_another_shape_is_judged_and_summed_up_without_a_fault(place, spoil):
+    tree = json.loads((run_in(place) / "result.json").read_text())
+    put(place, "result.json", json.dumps(tree | spoil(tree)).encode())
+    assert gate_run(run_in(place), terms(place)).verdict.status is not Status.PASS
 
 
 def test_a_ledger_that_lacks_the_head_of_an_earlier_verdict_was_cut(place):

@@ -112,6 +112,7 @@ def test_what_is_no_plain_json_is_refused():
     for data, words in (
         (b'{"a": 1, "b": 2, "a": 1}', "repeats the key 'a'"),
         (b'[{"a": Infinity}]', "holds Infinity"),
+        (b'[{"a": -1e999}]', "holds '-1e999', which is too large for a number"),
         (b"[" * 7000, "is no JSON"),
         (b"1" * 5000, "is no JSON"),
         (b"\xff", "is no JSON"),

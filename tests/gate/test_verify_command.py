@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from wfbt import cli
+from wfbt.errors import ArtifactError
 from wfbt.gate.attest import key_id
 from wfbt.gate.shape import schema
 
@@ -119,6 +120,15 @@ def test_text_of_a_verdict_does_not_steer_the_terminal(made, tmp_path):
     told = call(made, str(tmp_path / "verdict.json"), *UNSIGNED[1:]).stdout
     assert "run �[2J�x" in told
     assert told.replace("\n", "").isprintable()
+
+
+@pytest.mark.parametrize("error", [ArtifactError, RuntimeError])
+def test_a_message_that_quotes_a_file_does_not_steer_the_terminal(monkeypatch, made, error):
+    def refuse(*_, **__):
+        raise error("holds \x1b[2J and \x0e")
+
+    monkeypatch.setattr("wfbt.gate.deployed.verify", refuse)
+    assert "holds �[2J and �\n" in call(made, *UNSIGNED).stderr
 
 
 def test_the_schema_is_printed_as_it_is_published():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +19,45 @@ from wfbt.config.messages import sentence, where
 from wfbt.config.schema import Mandate
 from wfbt.errors import ArtifactError
 from wfbt.gate.facts import Daily
+from wfbt.gate.shape import Schema, parse, shaped
+from wfbt.registry.provenance import tree_sha256
 
 MANIFEST, RESULT, DAYS, CONFIG = "manifest.json", "result.json", "daily.parquet", "config.resolved.yaml"
 NEEDED = (MANIFEST, RESULT, DAYS, CONFIG)
 MOST_BYTES = 200_000_000
 """Of one JSON file."""
+MOST_A_DAY = 1e6
+"""A return beyond it is a damaged number, and its square may be none."""
+
+_TEXT, _SOME = {"type": "string"}, {"type": ["object", "null"]}
+_SHA256 = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
+_RESULT = {
+    "type": "object",
+    "required": ["run_id", "name", "folds", "oos"],
+    "properties": {
+        "run_id": _TEXT,
+        "name": _TEXT,
+        "folds": {"type": "array"},
+        "oos": {"type": "object"},
+        "models": _SOME,
+    },
+}
+_FILE = {"type": "object", "required": ["path", "sha256"], "properties": {"path": _TEXT, "sha256": _SHA256}}
+_MANIFEST = {
+    "type": "object",
+    "required": ["run_id", "seed", "config", "source_sha256", "files", "written"],
+    "properties": {
+        "run_id": _TEXT,
+        "seed": {"type": "integer", "minimum": 0},
+        "config": {"type": "object", "required": ["seed"], "properties": {"seed": {"type": "integer"}}},
+        "source_sha256": _SHA256,
+        "strategy_sha256": {**_SHA256, "type": ["string", "null"]},
+        "trials": {**_SOME, "properties": {"head": {"type": ["string", "null"]}}},
+        "files": {"type": "array", "minItems": 1, "items": _FILE},
+        "written": {"type": "object"},
+    },
+}
+"""What is read of them without asking first; the rest is looked for where it is needed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -67,14 +100,7 @@ def read_finished(folder: Path) -> Finished:
             raise ArtifactError(
                 f"{folder}: has no {name}, so it is no finished run and was not judged; run the strategy again"
             )
-    result, manifest = _object(folder / RESULT), _object(folder / MANIFEST)
-    for path, told, names in (
-        (folder / RESULT, result, {"run_id": str, "name": str, "folds": list, "oos": dict}),
-        (folder / MANIFEST, manifest, {"run_id": str, "seed": int, "source_sha256": str, "written": dict}),
-    ):
-        for key, kind in names.items():
-            if not isinstance(told.get(key), kind):
-                raise ArtifactError(f"{path}: {key} must be of the kind {kind.__name__}, was {told.get(key)!r:.40}")
+    result, manifest = _object(folder / RESULT, _RESULT), _object(folder / MANIFEST, _MANIFEST)
     config = read_file(folder / CONFIG).tree
     if not isinstance(config, dict):
         raise ArtifactError(f"{folder / CONFIG}: must be a mapping of keys to values")
@@ -89,21 +115,16 @@ def read_finished(folder: Path) -> Finished:
     )
 
 
-def _object(path: Path) -> dict[str, Any]:
-    """A JSON object without numbers that are none; ArtifactError."""
+def _object(path: Path, shape: Schema) -> dict[str, Any]:
+    """A JSON object of a shape, without repeated keys and numbers that are none; ArtifactError."""
     try:
         if path.stat().st_size > MOST_BYTES:
             raise ArtifactError(f"{path}: must take at most {MOST_BYTES:,} bytes, takes {path.stat().st_size:,}")
-        told = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
-    except (OSError, ValueError, RecursionError) as error:
-        raise ArtifactError(f"{path}: cannot be read as JSON ({error})") from None
-    if not isinstance(told, dict):
-        raise ArtifactError(f"{path}: must be a JSON object, is {type(told).__name__}")
+        data = path.read_bytes()
+    except OSError as error:
+        raise ArtifactError(f"{path}: cannot be read ({error.strerror})") from None
+    told: dict[str, Any] = shaped(parse(data, str(path), MOST_BYTES), shape, str(path))
     return told
-
-
-def _no_number(text: str) -> float:
-    raise ValueError(f"{text} is no number")
 
 
 def _days(path: Path, result: Mapping[str, Any]) -> Daily:
@@ -115,6 +136,12 @@ def _days(path: Path, result: Mapping[str, Any]) -> Daily:
     except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
         said = str(error).split("\n")[0]
         raise ArtifactError(f"{path}: is not the daily returns of a run ({said}); run the strategy again") from None
+    for name, series in (("strategy", returns), ("benchmark", held)):
+        if (np.abs(series) > MOST_A_DAY).any():  # a day that is missing is no number, and is judged as such
+            raise ArtifactError(
+                f"{path}: {name} must be the returns of days, is {np.nanmax(np.abs(series)):.3g} on one; run the "
+                "strategy again"
+            )
     return Daily(returns=returns, held=held, fold=fold, periods_per_year=year)
 
 
@@ -130,7 +157,8 @@ def _mandate(path: Path, config: Mapping[str, Any]) -> Mandate:
 def _changed(folder: Path, manifest: Mapping[str, Any], result: Mapping[str, Any]) -> list[str]:
     """Which files have not the hash that the manifest keeps of them."""
     kept = manifest["written"]
-    told = [f"{name} is not in its list of files" for name in NEEDED if name != MANIFEST and name not in kept]
+    told = [] if manifest.get("sha256") == _own_hash(manifest) else [f"{MANIFEST} was changed"]
+    told += [f"{name} is not in its list of files" for name in NEEDED if name != MANIFEST and name not in kept]
     real = folder.resolve()
     for name, sha256 in sorted(kept.items()):
         path = folder / name
@@ -141,3 +169,10 @@ def _changed(folder: Path, manifest: Mapping[str, Any], result: Mapping[str, Any
     if manifest["run_id"] != result["run_id"]:
         told.append(f"it is of the run {manifest['run_id']}, result.json of {result['run_id']}")
     return told
+
+
+def _own_hash(manifest: Mapping[str, Any]) -> str | None:
+    try:
+        return tree_sha256(manifest)
+    except RecursionError:  # read, and yet too deep to be written
+        return None

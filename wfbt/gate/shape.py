@@ -7,6 +7,7 @@ side imports this module, so it stands on the standard library alone.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -55,7 +56,7 @@ def schema(document: str) -> Schema:
 
 
 def parse(data: bytes, source: str, most: int) -> Any:
-    """The tree in `data`; ArtifactError when it is longer than `most`, repeats a key, or holds NaN or Infinity."""
+    """The tree in `data`; ArtifactError where it is longer than `most`, repeats a key or holds NaN or 1e999."""
     if len(data) > most:
         raise ArtifactError(f"{source}: must be at most {most:,} bytes long, is {len(data):,}")
 
@@ -70,8 +71,13 @@ def parse(data: bytes, source: str, most: int) -> Any:
     def constant(word: str) -> None:
         raise ArtifactError(f"{source}: holds {word}; a number must be finite")
 
+    def number(text: str) -> float:
+        if not math.isfinite(found := float(text)):
+            raise ArtifactError(f"{source}: holds {_shown(text)}, which is too large for a number")
+        return found
+
     try:
-        return json.loads(data.decode("utf-8"), object_pairs_hook=mapping, parse_constant=constant)
+        return json.loads(data.decode("utf-8"), object_pairs_hook=mapping, parse_constant=constant, parse_float=number)
     except (ValueError, RecursionError) as error:
         raise ArtifactError(f"{source}: is no JSON ({error}); take the file from where it was written") from None
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import platform
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,3 +48,9 @@ def machine() -> dict[str, str]:
 def sha256(data: bytes) -> str:
     """Hex digest."""
     return hashlib.sha256(data).hexdigest()
+
+
+def tree_sha256(tree: Mapping[str, Any]) -> str:
+    """Hash of plain JSON values, however they are laid out, but for a key `sha256`, which may hold it."""
+    told = {key: value for key, value in tree.items() if key != "sha256"}
+    return sha256(json.dumps(told, sort_keys=True, separators=(",", ":"), allow_nan=False).encode())

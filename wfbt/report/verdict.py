@@ -16,6 +16,9 @@ BEGIN, END = "<!-- verdict -->", "<!-- /verdict -->"
 
 WIDTH = 100
 
+MOST_SHOWN = 1e300
+"""A whole number beyond it is no float."""
+
 WORDS = {True: "met", False: "not met", None: "not known"}
 
 
@@ -86,13 +89,26 @@ def verdict_told(verdict: Verdict) -> str:
     return "\n".join(lines)
 
 
+def _inside(tree: Any, key: Any) -> Mapping[str, Any]:
+    """The mapping at a key of a result that may be anybody's; an empty one where there is none."""
+    found = tree[key] if isinstance(tree, list) or key in tree else None
+    return found if isinstance(found, Mapping) else {}
+
+
+def _shown(value: Any, kind: str) -> str:
+    """A number as pages show it; whatever else stands in its place is none."""
+    number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < MOST_SHOWN
+    return show(value if number else None, kind)
+
+
 def summary_of(verdict: Verdict, document: Mapping[str, Any], result: Mapping[str, Any] | None) -> str:
     """summary.md: the verdict, the run it is on, and how to hold a deployment against it."""
     lines = [verdict.to_markdown().rstrip()]
     if result is not None:
-        oos, held = (result.get(key) or {} for key in ("oos", "benchmark"))
+        oos, held = (_inside(result, key) for key in ("oos", "benchmark"))
         folds = result.get("folds") or [{}]
-        span = f"{str(folds[0].get('test_start'))[:10]} to {str(folds[-1].get('test_end'))[:10]}"
+        first, last = _inside(folds, 0).get("test_start"), _inside(folds, -1).get("test_end")
+        span = f"{cell(str(first)[:10])} to {cell(str(last)[:10])}"
         lines += [
             "",
             f"### {cell(str(result.get('name')))}, run {cell(verdict.run_id)}, out of sample {span}",
@@ -106,7 +122,7 @@ def summary_of(verdict: Verdict, document: Mapping[str, Any], result: Mapping[st
             ("Drawdown", "max_drawdown", "percent"),
             ("Round trips", "trades", "count"),
         ):
-            lines.append(f"| {words} | {show(oos.get(key), kind)} | {show(held.get(key), kind)} |")
+            lines.append(f"| {words} | {_shown(oos.get(key), kind)} | {_shown(held.get(key), kind)} |")
     bound, signed = document["bound"], document["attestation"]["signatures"]
     lines += [
         "",

@@ -3,6 +3,7 @@ import struct
 
 import numpy as np
 import pytest
+from safetensors.numpy import save
 
 from tests.policy.artifact.forging import f32, payload, safetensors_file
 from wfbt.errors import ArtifactError
@@ -89,6 +90,12 @@ def test_numbers_that_are_none_are_refused_with_their_place(bad):
     array = WEIGHT.copy()
     array[1, 0] = bad
     assert f"a must hold finite numbers, holds {bad} at [1, 0]" in refused(tensor_bytes({"a": array}))
+
+
+def test_a_number_that_signals_it_is_none_is_refused_and_does_not_warn():
+    array = WEIGHT.astype(np.float32)
+    array.view(np.uint32)[1, 0] = 0x7F80_0001
+    assert "a must hold finite numbers, holds nan at [1, 0]" in refused(save({"a": array}))
 
 
 def test_every_beginning_of_a_good_file_is_refused():

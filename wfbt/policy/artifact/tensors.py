@@ -45,7 +45,8 @@ def finite(array: npt.NDArray[Any], where: str) -> F8:
     """A float64 copy; ArtifactError that says where the first number is that is none."""
     if array.dtype.kind != "f":
         raise ArtifactError(f"{where} must hold floating-point numbers, holds {array.dtype}")
-    out = np.array(array, dtype=np.float64, order="C")
+    with np.errstate(invalid="ignore"):  # a signalling NaN warns when it is widened, and is refused below
+        out = np.array(array, dtype=np.float64, order="C")
     if not (good := np.isfinite(out)).all():
         at = tuple(int(i) for i in np.argwhere(~good)[0])
         raise ArtifactError(f"{where} must hold finite numbers, holds {out[at]} at {list(at)}")
