@@ -40,6 +40,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/peers.py
 	$(BIN)/python benchmarks/overfitting.py
+	$(BIN)/python benchmarks/gate_calibration.py
 	$(BIN)/python benchmarks/risk.py
 	$(BIN)/python benchmarks/monte_carlo.py
 	$(BIN)/python benchmarks/network.py

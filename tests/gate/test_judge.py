@@ -71,12 +71,15 @@ def spoilt(told, path, how):
 
 WAYS = ["absent", "null", "nan", "infinite", "list", "mapping", "text", "3.0", ""]
 
+YEAR = GOOD["ruin"]["within_a_year"]["3"]
+
 BREACHES = {
     "leak": (("leakage", "passed"), False, "REFUSED"),
     "other returns": (("oos", "total_return"), 9.0, "REFUSED"),
     "drawdown": (("oos", "max_drawdown"), 0.3, "FAIL"),
     "simulated drawdown": (("ruin", "drawdowns", "2", 1, "depth"), 0.3, "FAIL"),
-    "ruin": (("ruin", "within_a_year", "3", "high"), 0.02, "FAIL"),
+    "ruin": (("ruin", "within_a_year", "3"), YEAR | {"low": 0.011, "high": 0.02}, "FAIL"),
+    "ruin, in doubt": (("ruin", "within_a_year", "3", "high"), 0.02, "INCONCLUSIVE"),
     "stress": (("stress", "scenarios", 0, "loss"), 0.6, "FAIL"),
     "stress by itself": (("stress", "within_mandate"), False, "FAIL"),
     "costs": (("robustness", "costs", "levels", 0, "sharpe"), -2.0, "FAIL"),

@@ -72,7 +72,7 @@ def count(run: Finished, model: str | None, criteria: Criteria, place: Path, fir
             config=run.manifest["config"],
             model=model,
             criteria=criteria.sha256,
-            thresholds=_thresholds(criteria, run.mandate.model_dump()),
+            thresholds=thresholds_of(criteria, run.mandate.model_dump()),
         )
     )
     heads = _heads(trials)
@@ -87,7 +87,7 @@ def count(run: Finished, model: str | None, criteria: Criteria, place: Path, fir
     )
 
 
-def _thresholds(criteria: Criteria, mandate: Mapping[str, float | bool]) -> list[Threshold]:
+def thresholds_of(criteria: Criteria, mandate: Mapping[str, float | bool]) -> list[Threshold]:
     """What is asked, with the mandate's own numbers and the spend: moved by a hair they are seen too."""
     asked: list[Threshold] = [("spend", "<=", criteria.spend)]
     for one in criteria.criteria:

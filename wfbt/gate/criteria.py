@@ -35,7 +35,7 @@ class Kind(StrEnum):
     """What it means that a criterion is not met.
 
     integrity   the result cannot be trusted: REFUSED
-    limit       a limit of the mandate is breached: FAIL, however little was seen
+    limit       FAIL, however little was seen, unless it has an interval and that reaches the threshold
     rule        FAIL, once there is enough data and, where it has an interval, the interval excludes the threshold
     evidence    not shown yet: INCONCLUSIVE
     count       too little data, which keeps rules from failing: INCONCLUSIVE

@@ -107,7 +107,8 @@ def gate_facts(result: Mapping[str, Any], daily: Daily, tries: Tries, spend: flo
     _robust(facts, result, lambda: _annual(_got(tested).error, daily))
     _put(facts, "drawdown_p95", lambda: max(_depth(result, place) for place in _simulated(result)))
     _put(facts, "stress_loss", lambda: _stress_loss(result))
-    _put(facts, "ruin_high", lambda: max(_ruin(result, place) for place in _simulated(result)))
+    _put(facts, "ruin_low", lambda: max(_ruin(result, place, "low") for place in _simulated(result)))
+    _put(facts, "ruin_high", lambda: max(_ruin(result, place, "high") for place in _simulated(result)))
     return facts
 
 
@@ -360,14 +361,14 @@ def _depth(result: Mapping[str, Any], place: str) -> float:
     return max(_number(result, f"ruin.drawdowns.{place}[{at}].depth") for at in found)
 
 
-def _ruin(result: Mapping[str, Any], place: str) -> float:
-    """Upper bound of the chance that half is lost within a year."""
+def _ruin(result: Mapping[str, Any], place: str, end: str) -> float:
+    """Bound, low or high, of the chance that half is lost within a year."""
     _ran(result, place)
     if not 0 < _number(result, f"ruin.within_a_year.{place}.loss") <= 0.5:
         raise _Unknown("monte_carlo.ruin is more than half of the account")
     if _number(result, f"ruin.within_a_year.{place}.days") < A_YEAR_DAYS:
         raise _Unknown("ruin.within_a_year is over less than a year")
-    return _number(result, f"ruin.within_a_year.{place}.high")
+    return _number(result, f"ruin.within_a_year.{place}.{end}")
 
 
 def _ran(result: Mapping[str, Any], place: str) -> None:

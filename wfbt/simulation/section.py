@@ -31,9 +31,9 @@ F8 = npt.NDArray[np.float64]
 Progress = Callable[[str, int, int], None]
 
 TAG = 0x4D4F4E54
-BARS = 4_500_000
+BARS = 18_000_000
 """Bars of all symbols that a level replays when replays is auto: some seconds of work."""
-MOST_REPLAYS, FEWEST_REPLAYS = 500, 50
+MOST_REPLAYS, FEWEST_REPLAYS = 600, 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
