@@ -14,6 +14,7 @@ from wfbt.gate.hashes import file_hash, model_hash
 from wfbt.gate.integrity import artefact, finding, taught
 from wfbt.gate.verdict import Verdict
 from wfbt.gating import (
+    NOT_WALKED,
     Gated,
     Given,
     Judged,
@@ -37,6 +38,12 @@ from wfbt.training import FINAL, windows_of
 
 Progress = Callable[[str, int, int], None]
 
+LAST_ROWS = (
+    "retrain: every fold was decided by a network trained on its own rows, so the verdict is on the recipe; "
+    "the model is what the recipe makes of the last rows, which no later day has tested"
+)
+"""What a verdict says on a model whose recipe was judged."""
+
 
 def gate_model(
     model: Path,
@@ -57,30 +64,29 @@ def gate_model(
     REFUSED, in the folder <name>-refused.
     """
     config = load_strategy(strategy)
+    sha256_of_strategy = file_hash(strategy)
     overrides = _overrides(config, model, strategy)
     try:
         sha256_of_model = model_hash(model)
         asked = planned(
             strategy, overrides=overrides, out=out, jobs=jobs, models=store, trials=terms.trials, progress=progress
         )
-        if not _there(asked):
+        if file_hash(strategy) != sha256_of_strategy:
+            raise ConfigError(f"{strategy}: was changed while it was read; judge it again")
+        taken_up = _there(asked)
+        if not taken_up:
             carry_out(asked, report=report, progress=progress, command=command)
     except (LeakError, ArtifactError) as error:
         return _refused(config, model, strategy, terms, error, out)
     run = read_finished(asked.final)
     last = _last_rows(asked)
     given = Given(
-        strategy=file_hash(strategy),
+        strategy=sha256_of_strategy,  # a file that is edited during the walk is not the one that was walked
         strategy_file=strategy.name,
         model=sha256_of_model,
         no_model="",
         finding=artefact(run, model) if last is None else taught(model, last),
-        notes=()
-        if last is None
-        else (
-            "retrain: every fold was decided by a network trained on its own rows, so the verdict is on the recipe; "
-            "the model is what the recipe makes of the last rows, which no later day has tested",
-        ),
+        notes=(*((NOT_WALKED,) if taken_up else ()), *((LAST_ROWS,) if last is not None else ())),
     )
     return gate_run(asked.final, terms, out=out, given=given)
 

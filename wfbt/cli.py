@@ -158,7 +158,8 @@ def run(
 
     if not silent:
         click.echo("")
-    return _say_verdict(gate_run(result.folder, terms, walked=True), as_json, quiet)
+    # Folds that were taken up, and a folder that stayed, are of whoever wrote them.
+    return _say_verdict(gate_run(result.folder, terms, walked=result.written and not resume), as_json, quiet)
 
 
 class _Progress:

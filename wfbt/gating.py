@@ -30,6 +30,12 @@ JUNIT, SUMMARY, PAGE = "junit.xml", "summary.md", "index.html"
 LOCKS = ("requirements.lock", "uv.lock", "poetry.lock", "pdm.lock", "conda-lock.yml")
 """Names of lock files that are looked for in the folder where the gate is run."""
 
+NOT_WALKED = (
+    "judged from a run folder whose files have the hashes of its own manifest: that shows an accident, and not "
+    "whoever wrote both; wfbt run --gate, and a model given to wfbt gate with an empty --out, compute it anew"
+)
+"""What a verdict says on a folder that was there before."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Terms:
@@ -213,10 +219,6 @@ def given_of(run: Finished, walked: bool) -> Given:
     """The strategy file and the model of a run folder by itself."""
     kept = run.manifest.get("strategy_sha256")
     whole = isinstance(kept, str)
-    note = (
-        "judged from a run folder whose files have the hashes of its own manifest: that shows an accident, and not "
-        "whoever wrote both; wfbt run --gate, and a model given to wfbt gate, compute it anew"
-    )
     model, why = _only_model(run)
     return Given(
         strategy=str(kept) if whole else file_hash(run.folder / CONFIG),
@@ -224,7 +226,7 @@ def given_of(run: Finished, walked: bool) -> Given:
         model=None if model is None else hash_of_model(model),
         no_model=why,
         finding=None if model is None else artefact(run, model),
-        notes=() if walked else (note,),
+        notes=() if walked else (NOT_WALKED,),
     )
 
 
@@ -245,7 +247,10 @@ def _only_model(run: Finished) -> tuple[Path | None, str]:
         return None, f"{len(told)} models decide together; the run's result names their hashes"
     if not fixed:
         return None, "every fold trained its own network; give the artefact of the last rows to wfbt gate MODEL"
-    return (run.folder / next(iter(models_in(run.config).values()))).resolve(), ""
+    place = next(iter(models_in(run.config).values()), None)
+    if place is None:
+        return None, "config.resolved.yaml names no model, and result.json does"
+    return (run.folder / place).resolve(), ""
 
 
 def models_in(tree: Mapping[str, Any]) -> dict[str, str]:

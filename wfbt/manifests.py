@@ -85,8 +85,12 @@ def input_files(config: schema.Strategy, final: Path) -> Iterator[dict[str, str]
     ]
     places += [(name, "series", given.path) for name, given in config.data.series.items()]
     for name, role, path in places:
-        for file, sha256 in file_hashes(str(config.locate(path)), name):
-            place = path if "://" in path else os.path.relpath(os.path.realpath(file), real)
+        found = file_hashes(str(config.locate(path)), name)
+        scheme, remote, _ = path.partition("://")
+        for file, sha256 in found:
+            place = os.path.relpath(os.path.realpath(file), real)
+            if remote:  # several files behind one address are told apart by their own
+                place = path if len(found) == 1 else f"{scheme}://{file}"
             yield {"of": name, "role": role, "path": place, "sha256": sha256}
 
 

@@ -73,6 +73,8 @@ class RunResult:
     walk : WalkForward
     benchmark : Ledger
         Buy-and-hold over the same rows from the same cash, with costs.
+    written : bool
+        Whether this walk wrote the folder; False where that of the same run, with its report, was there and stayed.
     """
 
     run_id: str
@@ -80,6 +82,7 @@ class RunResult:
     config: schema.Strategy
     walk: WalkForward
     benchmark: Ledger
+    written: bool
     _result: Mapping[str, Any]
 
     @property
@@ -203,11 +206,15 @@ def carry_out(
             command=command, strategy_sha256=asked.strategy_sha256, again=again, folder=partial, final=final,
         )  # fmt: skip
         write_json(partial / "manifest.json", manifest)
-        if not report and (final / "result.json").exists() and (final / "index.html").exists():
+        stays = not report and (final / "result.json").exists() and (final / "index.html").exists()
+        if stays:
             shutil.rmtree(partial)  # the same run is there already, with its report
         else:
             _publish(partial, final)
-    return RunResult(run_id=asked.run_id, folder=final, config=config, walk=walk, benchmark=benchmark, _result=result)
+    return RunResult(
+        run_id=asked.run_id, folder=final, config=config, walk=walk, benchmark=benchmark, written=not stays,
+        _result=result,
+    )  # fmt: skip
 
 
 def _hardship(config: schema.Strategy, ran: Ran, benchmark: Ledger, jobs: int) -> dict[str, Any]:

@@ -95,6 +95,7 @@ def planned(
     """
     begun = time.monotonic()
     config = load_strategy(strategy, overrides=overrides, folds=folds, scheme=scheme, seed=seed)
+    sha256 = provenance.sha256(Path(strategy).read_bytes())  # now: it may be edited while markets are read
     bare = not overrides and folds is None and scheme is None and seed is None
     jobs = jobs or cores()
     with naming(strategy):
@@ -115,7 +116,7 @@ def planned(
     run_id = provenance.run_id(identity)
     return Planned(
         strategy=Path(strategy),
-        strategy_sha256=provenance.sha256(Path(strategy).read_bytes()) if bare else None,
+        strategy_sha256=sha256 if bare else None,
         config=config,
         policies=policies,
         market=market,

@@ -45,8 +45,8 @@ def result(of, sharpe=3.0):
         "leakage": {"passed": True, "detection_probability": 0.96},
         "overfitting": {"fold_concentration": {"without_best": 0.4, "reasons": {}}},
         "robustness": {
-            "params": deepcopy(replay),
-            "noise": deepcopy(replay),
+            "params": deepcopy(replay) | {"reach": 0.2},
+            "noise": deepcopy(replay) | {"noise": 0.001},
             "delay": deepcopy(replay) | {"fixed": [{"bars": bars, "sharpe": 0.8 * sharpe} for bars in range(6)]},
             "bootstrap": {"quantiles": {"q05": 1.0}},
             "latency": {"sharpe": 2.0},
@@ -57,11 +57,11 @@ def result(of, sharpe=3.0):
             "max_stress_loss": 0.5,
             "worst": "flash crash, one bar",
             "scenarios": [
-                {"name": "flash crash, one bar", "loss": 0.3},
-                {"name": "flash crash, 6 bars", "loss": 0.2},
-                {"name": "liquidity crisis", "loss": 0.1},
+                {"name": "flash crash, one bar", "loss": 0.3, "severity": {"shock": -0.3}},
+                {"name": "flash crash, 6 bars", "loss": 0.2, "severity": {"shock": -0.3}},
+                {"name": "liquidity crisis", "loss": 0.1, "severity": {"spread": 10.0, "volume": 0.1}},
                 {"name": "correlation breakdown, to one", "loss": None, "reasons": {"loss": "one symbol is traded"}},
-                {"name": "exchange outage, 1h", "loss": 0.1},
+                {"name": "exchange outage, 24h", "loss": 0.1, "severity": {"outage_hours": 24.0}},
             ],
         },
         "monte_carlo": {

@@ -134,6 +134,8 @@ def test_a_criterion_of_the_same_name_takes_the_place_of_the_inherited_one(tmp_p
         ("spend: 0.01", "", "spend is required"),
         ("spend: 0.01", "spend: 2", "must be < 1"),
         ("version: 1", "version: 2", "version must be 1, was 2"),
+        ("criteria:", "criteria:\n  - {name: spend, metric: oos.days, operator: '>', threshold: 1, kind: rule, why: n}",
+         "must not be spend"),
         ("why: because}", "why: because}\n" + ONE.splitlines()[-1], "repeats"),
     ],
 )  # fmt: skip

@@ -250,10 +250,10 @@ def test_each_part_of_the_findings_is_required(name):
 
 
 def test_a_verdict_too_long_to_be_read_is_not_written():
-    files = {f"{number:04000}.parquet": f"{number:064x}" for number in range(300)}
+    files = {f"{number:04000}.parquet": f"{number:064x}" for number in range(4500)}
     bound = replace(BOUND, data=data_hash(files.values()))
     told = contents(VERDICT, bound=bound, strategy_file="strategy.yaml", files=files)
-    with pytest.raises(ArtifactError, match="must be at most 1,000,000 bytes long"):
+    with pytest.raises(ArtifactError, match="must be at most 16,000,000 bytes long"):
         render(replace(STATEMENT, bound=bound, findings=told))
 
 
@@ -297,3 +297,11 @@ def test_the_payload_alone_tells_the_whole_verdict():
     assert payload.pop("findings") | payload == {
         name: told[name] for name in told if name not in ("attestation", "exit_code")
     }
+
+
+def test_a_run_on_years_of_daily_files_has_a_verdict():
+    files = {f"trades/{at:05d}.parquet": f"{at:064x}" for at in range(8000)}
+    bound = replace(BOUND, data=data_hash(files.values()))
+    findings = contents(VERDICT, bound=bound, strategy_file="trend.yaml", files=files)
+    many = replace(STATEMENT, bound=bound, findings=findings)
+    assert opened(render(many)) == many

@@ -14,8 +14,9 @@ from tests.models import artefact
 from tests.runs import hours, write_strategy, write_study
 from wfbt.candidates import gate_model
 from wfbt.errors import ArtifactError, ConfigError
+from wfbt.gate.hashes import file_hash
 from wfbt.gate.verdict import Status
-from wfbt.gating import gate_run, is_run, terms_of
+from wfbt.gating import NOT_WALKED, gate_run, is_run, terms_of
 from wfbt.registry.provenance import tree_sha256
 from wfbt.registry.trials import Trials
 
@@ -236,7 +237,6 @@ def test_a_day_that_returned_more_than_any_account_can_is_a_damaged_file(place):
 @pytest.mark.parametrize(
     "spoil",
     [
-        lambda tree: {"folds": [3, *tree["folds"]]},
         lambda tree: {"benchmark": [1]},
         lambda tree: {
             "oos": tree["oos"] | {"total_return": "a", "sharpe": [1], "max_drawdown": True, "trades": 10**400}
@@ -365,7 +365,9 @@ def test_a_whole_folder_of_the_same_run_is_taken_up(tmp_path):
     path = model_study(tmp_path)
     first = judged(path, tmp_path / "model")
     stamp = (first.folder / "result.json").stat().st_mtime_ns
-    assert judged(path, tmp_path / "model").folder == first.folder
+    again = judged(path, tmp_path / "model")
+    assert again.folder == first.folder
+    assert [NOT_WALKED in one.verdict.notes for one in (first, again)] == [False, True]
     assert (first.folder / "result.json").stat().st_mtime_ns == stamp
     (first.folder / "equity.parquet").write_bytes(b"spoiled")
     assert judged(path, tmp_path / "model").verdict.status is Status.PASS
@@ -437,3 +439,58 @@ def test_a_run_that_was_walked_just_now_is_not_doubted_for_who_wrote_its_folder(
         for walked in (False, True)
     ]
     assert [len(one) for one in doubts] == [1, 0]
+
+
+def test_a_folder_that_stays_where_no_report_is_asked_for_was_not_written_by_the_walk(place):
+    again = [wfbt.run(place / "small.yaml", out=place / "reports", jobs=1, report=report) for report in (False, True)]
+    assert [one.written for one in again] == [False, True]
+    assert again[0].folder == again[1].folder == run_in(place)
+
+
+def test_a_strategy_that_is_edited_during_the_walk_is_bound_as_it_was_walked(tmp_path):
+    path = model_study(tmp_path)
+    was = file_hash(path)
+
+    def edit(what, done, total):
+        if what == "looking for leaks":
+            path.write_text(path.read_text() + "# edited\n")
+
+    gated = gate_model(
+        tmp_path / "model", path, terms(tmp_path), out=tmp_path / "reports", jobs=1, report=False, progress=edit
+    )
+    assert file_hash(path) != was
+    assert gated.document["bound"]["strategy"] == was
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "value"),
+    [
+        ("manifest.json", "files", None),
+        ("manifest.json", "files", [{"path": "bars.parquet"}]),
+        ("manifest.json", "config", None),
+        ("manifest.json", "config", {"name": "small"}),
+        ("manifest.json", "trials", "none"),
+        ("result.json", "folds", [1]),
+        ("result.json", "models", [1]),
+    ],
+)
+def test_a_folder_of_another_shape_is_refused_in_words_before_it_counts_as_an_attempt(place, name, key, value):
+    edited(place, name, **{key: value})
+    before = len(Trials.open(place / "reports" / "trials.sqlite"))
+    with pytest.raises(ArtifactError, match=rf"{name}: {key}"):
+        gate_run(run_in(place), terms(place))
+    assert len(Trials.open(place / "reports" / "trials.sqlite")) == before
+
+
+def test_a_result_that_tells_of_a_model_which_its_config_does_not_name_is_refused(place):
+    edited(place, "result.json", models={"policy": {"mode": "fixed", "path": "model"}})
+    assert gate_run(run_in(place), terms(place)).verdict.status is Status.REFUSED
+
+
+def test_a_ledger_that_was_cut_is_told_to_be_restored_as_no_first_look_can_mend_it(place):
+    trials = place / "reports" / "trials.sqlite"
+    kept = trials.read_bytes()
+    gate_run(run_in(place), terms(place))
+    trials.write_bytes(kept)
+    one = found(gate_run(run_in(place), terms(place)), "trial ledger knows what was tried")
+    assert "--merge" in one.to_change and "--first-look" not in one.to_change

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from wfbt.config.schema import Mandate
 from wfbt.errors import ConfigError
 from wfbt.gate.criteria import Criteria, Criterion, Kind, profile, profiles
-from wfbt.gate.facts import Tries
+from wfbt.gate.facts import Daily, Tries, baseline_facts
 from wfbt.gate.verdict import Status
 
 from .runs import FIRST, daily, found, judged, result
@@ -312,8 +312,8 @@ SEEDS = {"count": 5, "interquartile_mean": 2.6, "interval": {"low": 1.1, "high":
     ("params", "seeds", "share"),
     [
         (None, SEEDS, 2.6 / 3.0),
-        ({"quantiles": {"median": 2.4}}, SEEDS, 2.4 / 3.0),
-        ({"quantiles": {"median": 2.9}}, SEEDS, 2.6 / 3.0),
+        ({"reach": 0.2, "quantiles": {"median": 2.4}}, SEEDS, 2.4 / 3.0),
+        ({"reach": 0.2, "quantiles": {"median": 2.9}}, SEEDS, 2.6 / 3.0),
         (None, SEEDS | {"interval": {"low": -0.3, "high": 3.4}}, -0.3 / 3.0),
         (None, {"count": 1, "reasons": {}}, None),
         (None, None, None),
@@ -337,3 +337,35 @@ def test_a_squeeze_of_shorts_costs_an_account_nothing_that_was_never_short():
     assert (one.value, one.passed) == (0.3, True)
     squeeze["reasons"]["loss"] = "it was not played"
     assert found(judged(told, OF), "worst stress").passed is None
+
+
+TIMID = {
+    "params": (("robustness", "params", "reach"), 0.001, "Sharpe kept with parameters moved, or by other seeds"),
+    "noise": (("robustness", "noise", "noise"), 1e-9, "Sharpe kept with noisy prices"),
+    "delay": (("robustness", "delay", "fixed"), [{"bars": 0, "sharpe": 3.0}, {"bars": 1, "sharpe": 2.9}],
+              "Sharpe kept with entries delayed"),
+    "crisis": (("stress", "scenarios", 2, "severity", "spread"), 1.1, "worst stress"),
+    "outage": (("stress", "scenarios", 4, "severity", "outage_hours"), 1.0, "worst stress"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TIMID)
+def test_a_test_that_the_strategy_made_too_mild_is_not_one_that_was_met(name):
+    path, value, criterion = TIMID[name]
+    verdict = judged(changed(GOOD, path, value), OF)
+    assert verdict.status is Status.INCONCLUSIVE
+    assert found(verdict, criterion).passed is None
+
+
+def test_one_flash_crash_as_deep_as_the_gate_asks_is_enough():
+    mild = changed(GOOD, ("stress", "scenarios", 0, "severity", "shock"), -0.01)
+    assert judged(mild, OF).status is Status.PASS
+    none = changed(mild, ("stress", "scenarios", 1, "severity", "shock"), -0.01)
+    assert found(judged(none, OF), "worst stress").passed is None
+
+
+def test_days_that_do_not_vary_cannot_be_compared_with_a_baseline():
+    still = Daily(returns=np.zeros(100), held=OF.held[:100], fold=np.ones(100, np.int64), periods_per_year=365.0)
+    told = baseline_facts(still, still)
+    assert told["baseline_change"] is None
+    assert "do not vary" in told["reasons"]["baseline_change"]

@@ -37,7 +37,8 @@ SUBJECTS = ("model", "strategy")
 """What a verdict is about; the other hashes are what it was judged by."""
 ALWAYS = ("strategy", "criteria", "data", "source")
 
-MOST_BYTES = 1_000_000
+MOST_BYTES = 16_000_000
+"""Of an envelope: a year of trades of a few symbols is thousands of files, each with its hash."""
 MOST_SEED = 2**63 - 1
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from wfbt.gate.criteria import Criteria
+from wfbt.gate.criteria import SPENT, Criteria
 from wfbt.gate.facts import Tries
 from wfbt.gate.finished import Finished
 from wfbt.gate.integrity import finding
@@ -89,7 +89,7 @@ def count(run: Finished, model: str | None, criteria: Criteria, place: Path, fir
 
 def thresholds_of(criteria: Criteria, mandate: Mapping[str, float | bool]) -> list[Threshold]:
     """What is asked, with the mandate's own numbers and the spend: moved by a hair they are seen too."""
-    asked: list[Threshold] = [("spend", "<=", criteria.spend)]
+    asked: list[Threshold] = [(SPENT, "<=", criteria.spend)]
     for one in criteria.criteria:
         value = one.threshold
         if isinstance(value, str) and value.startswith("mandate."):
@@ -140,5 +140,7 @@ def _finding(passed: bool | None, why: str) -> Finding:
         passed,
         why,
         "the best of many tries is good by luck, so tries have to be counted",
-        "hand the trial ledger on from job to job (--trials), or declare --first-look where these days are new",
+        "restore the ledger, or join it with the one that is meant by wfbt trials --merge"
+        if passed is False
+        else "hand the trial ledger on from job to job (--trials), or declare --first-look where these days are new",
     )

@@ -28,6 +28,9 @@ VERSION = 1
 
 VALID_DAYS = 90
 
+SPENT = "spend"
+"""What the trial ledger calls `Criteria.spend` among the thresholds: no criterion's name."""
+
 Operator = Literal[">=", ">", "<=", "<", "is"]
 
 
@@ -212,6 +215,11 @@ def load_criteria(path: Path) -> Criteria:
         line = document.lines.get(("criteria", index, "name"))
         if one.name in seen:
             raise ConfigError(f"{path}: criteria[{index}].name repeats {shown(one.name)}; keep one (line {line})")
+        if one.name == SPENT:
+            raise ConfigError(
+                f"{path}: criteria[{index}].name must not be {SPENT}, the name that the trial ledger keeps for "
+                f"the file's own; name it otherwise (line {line})"
+            )
         seen.add(one.name)
         try:
             asked[one.name] = Criterion(**(one.model_dump() | {"kind": Kind(one.kind)}))

@@ -20,7 +20,7 @@ from wfbt.gate.shape import parse, schema, shaped
 if TYPE_CHECKING:  # criteria are read by pydantic
     from wfbt.gate.verdict import Verdict
 
-MOST_BYTES = 4_000_000
+MOST_BYTES = 32_000_000
 ATTESTATION = "attestation"
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from math import sqrt
 from typing import Any
 
@@ -35,11 +34,25 @@ A_YEAR_DAYS = 360.0
 """Simulated years that are shorter are none: a year of 252 days is simulated as 365 calendar days."""
 
 
+MOVED = {"params": ("reach", 0.2), "noise": ("noise", 0.001)}
+"""Where a robustness test says how far it moved things, and how far it has to."""
+
+LATE = 5
+"""Bars by which entries have to be late at most."""
+
 CORRELATION = "correlation breakdown"
 """A kind of stress that needs two symbols."""
 
-STRESSES = ("flash crash", "liquidity crisis", CORRELATION, "exchange outage")
-"""What the names of the scenarios that have to be played begin with."""
+STRESSES: dict[str, dict[str, float]] = {
+    "flash crash": {"shock": -0.3},
+    "liquidity crisis": {"spread": 10.0, "volume": 0.1},
+    CORRELATION: {"rho": 0.95},
+    "exchange outage": {"outage_hours": 24.0},
+}
+"""What the names of the scenarios that have to be played begin with, and how severe one of each kind has to be."""
+
+LOWER_IS_WORSE = ("shock", "volume")
+"""Measures of severity that are worse the lower they are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,9 +240,29 @@ def _robust(facts: Facts, result: Mapping[str, Any], error: Callable[[], float])
         _put(facts, f"{name}_high", lambda: kept(higher(sharpe())))
 
     share("params_kept", lambda: _elsewhere(result))
-    for name in ("noise", "delay"):
-        share(f"{name}_kept", partial(_number, result, f"robustness.{name}.quantiles.median"))
+    share("noise_kept", lambda: _moved(result, "noise"))
+    share("delay_kept", lambda: _late(result))
     share("one_bar_kept", lambda: _one_bar(result))
+
+
+def _moved(result: Mapping[str, Any], name: str) -> float:
+    """Median Sharpe ratio of a test that moved things as far as the gate asks: what hardly moves shows nothing."""
+    key, least = MOVED[name]
+    median = _number(result, f"robustness.{name}.quantiles.median")
+    if (reach := _number(result, f"robustness.{name}.{key}")) < least:
+        raise _Unknown(f"robustness.{name} moved by {reach:g} only; set it to {least:g} or more")
+    return median
+
+
+def _late(result: Mapping[str, Any]) -> float:
+    """Median Sharpe ratio of entries that are late by chance, up to as many bars as the gate asks."""
+    median = _number(result, "robustness.delay.quantiles.median")
+    rows = _list(result, "robustness", "delay", "fixed")
+    bars = [row.get("bars") for row in rows if isinstance(row, dict)]
+    most = max((one for one in bars if isinstance(one, int)), default=0)
+    if most < LATE:
+        raise _Unknown(f"robustness.delay was {most} bars at most; set it to {LATE} or more")
+    return median
 
 
 def _elsewhere(result: Mapping[str, Any]) -> float:
@@ -240,7 +273,7 @@ def _elsewhere(result: Mapping[str, Any]) -> float:
     """
     section = result.get("robustness")
     alone = _network(result) and isinstance(section, Mapping) and section.get("params", 0) is None
-    told = [] if alone else [_number(result, "robustness.params.quantiles.median")]
+    told = [] if alone else [_moved(result, "params")]
     if _network(result):
         if result["seeds"].get("count") == 1:
             raise _Unknown("one seed was trained: how far others would lie is unknown; train five or more")
@@ -308,7 +341,22 @@ def _stress_loss(result: Mapping[str, Any]) -> float:
     worst = result["stress"].get("worst")
     if not isinstance(worst, str) or worst not in losses:
         raise _Unknown("stress.worst is none of stress.scenarios")
+    for kind, least in STRESSES.items():
+        if kind != exempt:
+            _severe(result, kind, least, [at for at, name in enumerate(names) if name and name.startswith(kind)])
     return max(losses.values())
+
+
+def _severe(result: Mapping[str, Any], kind: str, least: Mapping[str, float], places: list[int]) -> None:
+    """Whether one scenario of a kind is as severe as the gate asks: a day that is hardly bad shows nothing."""
+
+    def met(at: int, key: str, wanted: float) -> bool:
+        found = _number(result, f"stress.scenarios[{at}].severity.{key}")
+        return found <= wanted if key in LOWER_IS_WORSE else found >= wanted
+
+    if not any(all(met(at, key, wanted) for key, wanted in least.items()) for at in places):
+        asked = ", ".join(f"{key} {wanted:g}" for key, wanted in least.items())
+        raise _Unknown(f"no {kind} was as severe as the gate asks ({asked}); set it so under stress")
 
 
 def baseline_facts(daily: Daily, before: Daily) -> Facts:
@@ -327,10 +375,11 @@ def baseline_facts(daily: Daily, before: Daily) -> Facts:
             )
         if not np.allclose(daily.held, before.held, rtol=1e-6, atol=1e-9):
             raise _Unknown("buy-and-hold differs from the baseline's: other days, other symbols or other costs")
-        units = [one.returns / np.std(one.returns, ddof=1) for one in (daily, before)]
-        gained = units[0] - units[1]
-        if not np.isfinite(gained).all():
+        deviations = [float(np.std(one.returns, ddof=1)) if len(one.returns) > 1 else 0.0 for one in (daily, before)]
+        if not all(one > 0 for one in deviations):
             raise _Unknown("returns that do not vary have no Sharpe ratio to compare")
+        units = [one.returns / scale for one, scale in zip((daily, before), deviations, strict=True)]
+        gained = units[0] - units[1]
         if not gained.any():
             return 0.0, 0.0
         return float(gained.mean()), float(np.std(gained, ddof=1) * sqrt(variance_factor(gained)[0] / len(gained)))

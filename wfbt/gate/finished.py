@@ -37,7 +37,7 @@ _RESULT = {
     "properties": {
         "run_id": _TEXT,
         "name": _TEXT,
-        "folds": {"type": "array"},
+        "folds": {"type": "array", "items": {"type": "object"}},
         "oos": {"type": "object"},
         "models": _SOME,
     },
@@ -49,7 +49,11 @@ _MANIFEST = {
     "properties": {
         "run_id": _TEXT,
         "seed": {"type": "integer", "minimum": 0},
-        "config": {"type": "object", "required": ["seed"], "properties": {"seed": {"type": "integer"}}},
+        "config": {
+            "type": "object",
+            "required": ["seed", "folds"],
+            "properties": {"seed": {"type": "integer"}, "folds": {"type": "object"}},
+        },
         "source_sha256": _SHA256,
         "strategy_sha256": {**_SHA256, "type": ["string", "null"]},
         "trials": {**_SOME, "properties": {"head": {"type": ["string", "null"]}}},

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from wfbt.compute import in_order
-from wfbt.data.market import DAY
+from wfbt.data.market import DAY, HOUR
 from wfbt.engine.backtest import replay_ledger
 from wfbt.engine.setup import Setup
 from wfbt.errors import DataError
@@ -165,6 +165,13 @@ def told(one: Stressed, base: Ledger, max_loss: float) -> dict[str, Any]:
         "name": scenario.name,
         "what": scenario.what,
         "at": None if one.at is None else _iso(one.at),
+        "severity": {
+            "shock": scenario.shock,
+            "spread": scenario.spread,
+            "volume": scenario.volume,
+            "rho": scenario.rho if scenario.couple else 0.0,
+            "outage_hours": scenario.outage / HOUR,
+        },
     }
     numbers = (
         "total_return", "return_change", "max_drawdown", "drawdown_change", "loss", "loss_without", "smallest_equity",
