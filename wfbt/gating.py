@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import wfbt
+from wfbt.config.schema import Mandate
 from wfbt.errors import ArtifactError, ConfigError, WfbtError
 from wfbt.files import replace_whole
 from wfbt.gate.attest import MOST_SEED, Bound, Statement, check_private_key
 from wfbt.gate.counted import UNKNOWN, VERDICT, count, ledger_of
-from wfbt.gate.criteria import Criteria, load_criteria, profile
+from wfbt.gate.coverage import asked_less
+from wfbt.gate.criteria import Criteria, load_criteria, profile, profiles
 from wfbt.gate.deployed import OF_RUN
 from wfbt.gate.document import contents, render
 from wfbt.gate.finished import CONFIG, RESULT, Finished, read_finished
@@ -148,6 +150,10 @@ def terms_of(
     """The terms that options name; ConfigError where they cannot be meant."""
     if profile_name is not None and criteria is not None:
         raise ConfigError("--profile and --criteria: give one of them; a criteria file may say extends: strict")
+    if criteria is not None and str(criteria) in profiles() and not criteria.exists():
+        raise ConfigError(
+            f"--criteria: {criteria}: no such file; criteria that come with wfbt are --profile {criteria}"
+        )
     asked = load_criteria(criteria) if criteria is not None else profile(profile_name or "default")
     if lock is None:
         lock = next((Path(name) for name in LOCKS if Path(name).is_file()), None)
@@ -205,7 +211,9 @@ def gate_run(
     )
     files = {one["path"]: one["sha256"] for one in run.manifest["files"]}
     judged = Judged(
-        verdict=verdict,
+        verdict=replace(
+            verdict, notes=(*verdict.notes, *_asks_little(verdict), *_allows_all(run.mandate), *_ruled(run))
+        ),
         given=given,
         bound=bound_by(given, terms, files, made_by(run.manifest), counted.heads),
         files=files,
@@ -213,6 +221,38 @@ def gate_run(
         result=run.result,
     )
     return seal_verdict(judged, terms, folder, out, now)
+
+
+def _asks_little(verdict: Verdict) -> tuple[str, ...]:
+    """What the default gate asks and these criteria do not: a PASS says only what was asked."""
+    least = profile("default")
+    less = asked_less(least, verdict.to_dict())
+    if not less:
+        return ()
+    told = ", ".join(less[:3]) + (f" and {len(less) - 3} more" if len(less) > 3 else "")
+    return (f"the criteria {verdict.criteria} ask less than default: {told}; what was not asked was not shown",)
+
+
+def _allows_all(mandate: Mandate) -> tuple[str, ...]:
+    """Promises of a mandate that nothing can break."""
+    empty = {
+        "max_drawdown": mandate.max_drawdown >= 1.0,
+        "max_stress_loss": mandate.max_stress_loss >= 1.0,
+        "min_sharpe": mandate.min_sharpe <= 0.0,
+    }
+    told = ", ".join(f"{key} {getattr(mandate, key):g}" for key, nothing in empty.items() if nothing)
+    return (f"the strategy's own mandate promises nothing by {told}: no account could break it",) if told else ()
+
+
+def _ruled(run: Finished) -> tuple[str, ...]:
+    """Rules from files of the user's own, whose code no deployer's file is held against."""
+    told = run.manifest.get("rules") or {"": run.manifest.get("rule")}
+    files = [one for one in told.values() if isinstance(one, dict) and ".py" in str(one.get("name"))]
+    return tuple(
+        f"decided by {one['name']}, whose file has sha256 {one.get('sha256')}: wfbt verify compares the strategy file "
+        "and not this code, nor the modules and files that it reads; see that they are what runs"
+        for one in files
+    )
 
 
 def given_of(run: Finished, walked: bool) -> Given:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 from datetime import UTC, datetime
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pandas as pd
@@ -90,6 +91,26 @@ def test_without_a_ledger_nothing_passes_unless_a_first_look_is_declared(place):
     assert gated.verdict.status is Status.INCONCLUSIVE
     assert gated.document["reasons"]["trials"]
     assert gate_run(run_in(place), terms(place)).verdict.status is Status.PASS
+
+
+@pytest.mark.parametrize("trials", [None, "nowhere.sqlite"])
+def test_a_first_look_cannot_be_declared_over_an_earlier_verdict_whose_ledger_is_gone(place, trials):
+    assert gate_run(run_in(place), terms(place)).verdict.status is Status.PASS
+    (place / "reports" / "trials.sqlite").unlink()
+    gated = gate_run(run_in(place), terms(place, trials=None if trials is None else place / trials))
+    assert gated.verdict.status is Status.INCONCLUSIVE
+    assert "verdict.json keeps the head" in found(gated, "trial ledger knows what was tried").why
+
+
+@pytest.mark.parametrize("here", [True, False])
+def test_a_first_look_cannot_be_declared_for_a_run_that_was_counted_as_a_later_one(place, here):
+    other = write_strategy(place, "other.yaml", mandate=MANDATE, seed=6)
+    folder = wfbt.run(other, out=place / "reports", jobs=1, report=False).folder
+    moved = folder if here else Path(shutil.move(folder, place / folder.name))
+    (place / "reports" / "trials.sqlite").unlink()
+    gated = gate_run(moved, terms(place))
+    assert gated.verdict.status is Status.INCONCLUSIVE
+    assert "was look 2" in found(gated, "trial ledger knows what was tried").why
 
 
 def test_judging_the_same_run_again_is_the_same_attempt_and_says_the_same(place):
@@ -494,3 +515,81 @@ def test_a_ledger_that_was_cut_is_told_to_be_restored_as_no_first_look_can_mend_
     trials.write_bytes(kept)
     one = found(gate_run(run_in(place), terms(place)), "trial ledger knows what was tried")
     assert "--merge" in one.to_change and "--first-look" not in one.to_change
+
+
+def test_a_pass_by_criteria_that_ask_little_says_what_default_would_have_asked(place):
+    gated = gate_run(run_in(place), terms(place))
+    assert gated.verdict.status is Status.PASS
+    (note,) = [note for note in gated.document["notes"] if "ask less than default" in note]
+    assert "z of the Sharpe ratio" in note
+    assert note in (run_in(place) / "verdict.json").read_text()
+
+
+@pytest.mark.parametrize(("name", "less"), [("default", False), ("strict", False), ("research", True)])
+def test_criteria_that_come_with_wfbt_ask_less_than_default_only_where_they_do(place, name, less):
+    gated = gate_run(run_in(place), terms(place, criteria=None, profile_name=name))
+    assert any("ask less than default" in note for note in gated.verdict.notes) is less
+
+
+def test_a_limit_of_default_that_a_file_moves_is_named(place):
+    (place / "own.yaml").write_text(
+        "version: 1\nname: own\nextends: default\ncriteria:\n  - {name: number of round trips, metric: oos.trades, "
+        'operator: ">=", threshold: 1, kind: count, why: little}\n'
+    )
+    notes = gate_run(run_in(place), terms(place, criteria=place / "own.yaml")).verdict.notes
+    assert "the criteria own ask less than default: number of round trips; what was not asked was not shown" in notes
+
+
+def test_a_mandate_that_nothing_can_break_is_said_to_promise_nothing(place):
+    assert any(
+        "promises nothing by min_sharpe 0:" in note for note in gate_run(run_in(place), terms(place)).verdict.notes
+    )
+
+
+@pytest.mark.parametrize("name", ["default", "strict", "research"])
+def test_criteria_of_ones_own_cannot_take_a_name_that_comes_with_wfbt(place, name):
+    (place / "counts.yaml").write_text(COUNTS.replace("name: counts", f"name: {name}"))
+    with pytest.raises(ConfigError, match="comes with wfbt and asks something else"):
+        terms(place)
+
+
+def test_a_verdict_on_a_rule_of_ones_own_holds_the_hash_of_its_file(tmp_path):
+    rule = tmp_path / "mine.py"
+    rule.write_text(
+        "def momentum(bars, n=24):\n"
+        '    """Long after a rise."""\n'
+        '    return (bars["close"].pct_change(n) > 0).astype(float)\n'
+    )
+    path = write_study(tmp_path, mandate=MANDATE, policy={"rule": "mine.py:momentum", "search": {}})
+    run = wfbt.run(path, out=tmp_path / "reports", jobs=1, report=False)
+    (tmp_path / "counts.yaml").write_text(COUNTS)
+    gated = gate_run(run.folder, terms(tmp_path))
+    assert sum(file_hash(rule) in note for note in gated.document["notes"]) == 1
+
+
+def test_a_verdict_on_a_rule_of_wfbt_names_no_file_of_it(place):
+    assert not any("decided by" in note for note in gate_run(run_in(place), terms(place)).verdict.notes)
+
+
+def test_a_drawdown_that_was_edited_in_result_and_manifest_is_not_that_of_the_equity(place):
+    result = json.loads((run_in(place) / "result.json").read_text())
+    edited(place, "result.json", oos=result["oos"] | {"max_drawdown": 0.01})
+    manifest = json.loads((run_in(place) / "manifest.json").read_text())
+    edited(
+        place, "manifest.json", written=manifest["written"] | {"result.json": file_hash(run_in(place) / "result.json")}
+    )
+    gated = gate_run(run_in(place), terms(place))
+    assert found(gated, "run folder as it was written").passed is True
+    assert gated.verdict.status is Status.REFUSED
+    assert "the result says 1.0000%" in found(gated, "accounts add up").why
+
+
+def test_the_name_of_a_profile_where_a_criteria_file_belongs_is_told_where_it_goes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match="are --profile default"):
+        terms_of(criteria=Path("default"))
+
+
+def test_a_run_folder_in_the_place_of_a_verdict_is_told_where_the_verdict_is(place):
+    with pytest.raises(ArtifactError, match=r"give the verdict\.json in it"):
+        wfbt.verify(run_in(place), place / "small.yaml", allow_unsigned=True)

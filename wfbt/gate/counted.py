@@ -54,14 +54,14 @@ def count(run: Finished, model: str | None, criteria: Criteria, place: Path, fir
     these days before.  A ledger that was edited raises TrialsError.
     """
     if not place.exists():
-        return _untold(f"there is no trial ledger at {place}", first_look)
+        return _untold(run, place, f"there is no trial ledger at {place}", first_look)
     trials = Trials.open(place)
     if (lost := _lost(run, trials, place)) is not None:
         return Counted(tries=UNKNOWN, finding=_finding(False, lost), heads=_heads(trials))
     kept = run.manifest.get("trials") or {}
     look = look_of_run(trials, run.run_id, run.name, kept.get("head"))
     if look is None:
-        return _untold(f"{place} does not hold the look of this run", first_look)
+        return _untold(run, place, f"{place} does not hold the look of this run", first_look)
     if look.candidate != candidate_hash(run.manifest["config"]):
         why = f"the look that the manifest names in {place} is of another strategy than its config"
         return Counted(tries=UNKNOWN, finding=_finding(False, why), heads=_heads(trials))
@@ -98,11 +98,41 @@ def thresholds_of(criteria: Criteria, mandate: Mapping[str, float | bool]) -> li
     return asked
 
 
-def _untold(why: str, first_look: bool) -> Counted:
-    if not first_look:
-        return Counted(tries=UNKNOWN, finding=_finding(None, why))
+def _untold(run: Finished, place: Path, why: str, first_look: bool) -> Counted:
+    """What can be said where no ledger knows the run: a first look where it is declared, and nothing denies it."""
+    denied = _denied(run, place) if first_look else None
+    if denied is not None or not first_look:
+        return Counted(tries=UNKNOWN, finding=_finding(None, why if denied is None else f"{why}, and {denied}"))
     told = _finding(True, f"{why}; a first look was declared")
     return Counted(tries=Tries(attempt=1, series=1), finding=told, notes=_declared(False))
+
+
+def _denied(run: Finished, place: Path) -> str | None:
+    """What the run, or what lies beside it, shows of a ledger that counted more than a first look."""
+    looks = (run.result.get("trials") or {}).get("looks_by_anyone")
+    if isinstance(looks, int) and looks > 1:
+        return f"its absence is no first look: result.json was look {looks} at these days"
+    reports = run.folder.resolve().parent
+    counted = [name for name, _ in _verdict_heads(reports)]
+    if place.resolve().parent == reports:
+        counted += [name for name in kept_heads(reports) if name != run.folder.resolve().name]
+    if counted:
+        return (
+            f"its absence is no first look: {', '.join(sorted(set(counted))[:3])} keeps the head of one that was there"
+        )
+    return None
+
+
+def _verdict_heads(reports: Path) -> list[tuple[str, str]]:
+    """Heads of the trial ledger that the verdicts in a folder of runs are bound to, with the file of each."""
+    heads: list[tuple[str, str]] = []
+    for path in sorted(reports.glob(f"*/{VERDICT}")):
+        try:
+            bound = json.loads(path.read_text(encoding="utf-8"))["bound"]["trials"]
+            heads += [(f"{path.parent.name}/{VERDICT}", head) for head in bound if isinstance(head, str)]
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            continue  # no verdict of ours
+    return heads
 
 
 def _declared(known: bool) -> tuple[str]:
@@ -117,12 +147,7 @@ def _lost(run: Finished, trials: Trials, place: Path) -> str | None:
     heads: list[tuple[str, str]] = []
     if place.resolve().parent == reports:
         heads += kept_heads(reports).items()
-    for path in sorted(reports.glob(f"*/{VERDICT}")):
-        try:
-            bound = json.loads(path.read_text(encoding="utf-8"))["bound"]["trials"]
-            heads += [(f"{path.parent.name}/{VERDICT}", head) for head in bound if isinstance(head, str)]
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
-            continue  # no verdict of ours
+    heads += _verdict_heads(reports)
     missing = list(dict.fromkeys(name for name, head in heads if not trials.contains(head)))
     if not missing:
         return None

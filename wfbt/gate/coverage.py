@@ -58,6 +58,14 @@ def check_criteria(given: str | os.PathLike[str], told: Told, findings: Sequence
     return False
 
 
+def asked_less(own: Criteria, told: Told) -> tuple[str, ...]:
+    """Names of the criteria of `own` that a verdict, as a mapping, did not ask at least as strictly; and spend."""
+    spend = ("spend",) if told["criteria"]["spend"] > own.spend else ()
+    findings: Sequence[Told] = told["findings"]
+    short = (one.name for one in own.criteria if all(_short(one, f) for f in findings if f["metric"] == one.metric))
+    return (*spend, *short)
+
+
 def _weaker(own: Criteria, told: Told, findings: Sequence[Told]) -> list[str]:
     """A line for each thing that `own` asks and the verdict asked less strictly, or not at all."""
     lines = []

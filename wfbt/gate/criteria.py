@@ -231,4 +231,10 @@ def load_criteria(path: Path) -> Criteria:
     if spend is None:
         raise ConfigError(f"{path}: spend is required where extends is null; 0.01 is the default gate's")
     valid = told.valid_days or (VALID_DAYS if base is None else base.valid_days)
-    return Criteria(name=told.name, spend=spend, criteria=tuple(asked.values()), valid_days=valid)
+    out = Criteria(name=told.name, spend=spend, criteria=tuple(asked.values()), valid_days=valid)
+    if path.parent != FOLDER and told.name in profiles() and out.sha256 != profile(told.name).sha256:
+        raise ConfigError(
+            f"{path}: name must not be {shown(told.name)}, which comes with wfbt and asks something else; "
+            "give yours a name of its own, for that name stands in the verdict"
+        )
+    return out

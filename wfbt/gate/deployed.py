@@ -69,6 +69,8 @@ def verify(
     """
     place = Path(verdict)
     source = str(place)
+    if os.path.isdir(place):
+        raise ArtifactError(f"{source}: must be a regular file, is a folder; give the verdict.json in it")
     raw = read_whole(_there(place, "verdict"), document.MOST_BYTES)
     told_strategy, told_model = _subject(model, strategy)
     given = {"model": model_hash(told_model)} if told_model else {}

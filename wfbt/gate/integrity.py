@@ -210,6 +210,14 @@ def _adds_up(run: Finished) -> Finding:
         wrong = []
         if "paths" not in run.result and not isclose(equity[-1] / cash - 1.0, total, rel_tol=1e-9, abs_tol=1e-9):
             wrong.append(f"equity ends at {equity[-1]:,.2f}, and {total:+.4%} on {cash:,.2f} is something else")
+        grown = np.concatenate(([cash], equity))
+        fallen, deepest = float(np.max(1.0 - grown / np.maximum.accumulate(grown))), run.result["oos"]["max_drawdown"]
+        if (
+            "paths" not in run.result
+            and deepest is not None
+            and not isclose(fallen, float(deepest), rel_tol=1e-9, abs_tol=1e-9)
+        ):
+            wrong.append(f"equity falls by {fallen:.4%} at worst, the result says {float(deepest):.4%}")
         for key, column in COSTS.items():
             paid = float(fills[column].sum())
             if not isclose(paid, float(costs[key]), rel_tol=1e-6, abs_tol=1e-6 * cash):

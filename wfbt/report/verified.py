@@ -59,7 +59,8 @@ def described(held: Verified) -> list[str]:
 
 def _how(name: str, version: str) -> str:
     if name == "source":
-        return f"cannot be given: see that what runs is the wfbt that judged, {_plain(version)}"
+        judged = f"the wfbt that judged, {_plain(version)}, and the same code of rules"
+        return f"cannot be given: see that what runs is {judged}"
     return "give it as MODEL" if name == "model" else f"give it by --{name}"
 
 
