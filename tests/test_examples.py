@@ -65,7 +65,7 @@ def check_result(result, folder):
     check_numbers(told["oos"])
     check_numbers(told["benchmark"])
     parts = ("load", "walk_forward", "leakage", "robustness", "hardship", "monte_carlo", "report", "total")
-    assert set(told["timing"]) == {f"{part}_s" for part in parts}
+    assert set(told["timing"]) == {"decision", *(f"{part}_s" for part in parts)}
     assert result.run_id == told["run_id"] == folder.name.rpartition("-")[2]
 
 
