@@ -89,8 +89,8 @@ def write_study(folder: Path, bars: dict[str, np.ndarray] | None = None, **secti
 
 
 def beside_the_ledger(out: Path) -> list[Path]:
-    """All that is in a reports folder but its trial ledger, by name."""
-    return sorted(entry for entry in out.iterdir() if entry.name != "trials.sqlite")
+    """All that is in a reports folder but its trial ledger, and one that was being made when it was killed, by name."""
+    return sorted(entry for entry in out.iterdir() if not entry.name.removeprefix(".").startswith("trials.sqlite"))
 
 
 def numbers(folder: Path) -> dict[str, bytes]:

@@ -593,3 +593,10 @@ def test_the_name_of_a_profile_where_a_criteria_file_belongs_is_told_where_it_go
 def test_a_run_folder_in_the_place_of_a_verdict_is_told_where_the_verdict_is(place):
     with pytest.raises(ArtifactError, match=r"give the verdict\.json in it"):
         wfbt.verify(run_in(place), place / "small.yaml", allow_unsigned=True)
+
+
+@pytest.mark.parametrize("cash", [0.0, -1e4])
+def test_an_account_that_opens_with_nothing_does_not_add_up(place, cash):
+    result = json.loads((run_in(place) / "result.json").read_text())
+    edited(place, "result.json", account=result["account"] | {"cash": cash})
+    assert found(gate_run(run_in(place), terms(place)), "accounts add up").passed is False

@@ -207,6 +207,10 @@ def _adds_up(run: Finished) -> Finding:
         fills = pq.read_table(run.folder / "fills.parquet").to_pandas()
         total, costs = float(run.result["oos"]["total_return"]), run.result["costs"]
         cash = float(run.result["account"]["cash"])
+        if not 0 < cash < np.inf:
+            return finding(
+                name, "adds_up", False, f"no account opens with {cash:g}", protects, "run the strategy again"
+            )
         wrong = []
         if "paths" not in run.result and not isclose(equity[-1] / cash - 1.0, total, rel_tol=1e-9, abs_tol=1e-9):
             wrong.append(f"equity ends at {equity[-1]:,.2f}, and {total:+.4%} on {cash:,.2f} is something else")
